@@ -1,0 +1,82 @@
+"""What a model bundle consists of, whatever the checkpoint: real 14B, mini, or a tiny one in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from core.types import Progress
+
+Check = Callable[[], None]
+
+
+def never() -> None:
+    """The cancel check of work that nobody can cancel."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """``check`` raises ``Cancelled`` when the user asked; it is called between forwards and between VAE chunks."""
+
+    check: Check = never
+    on_progress: Callable[[Progress], None] = lambda _: None
+
+
+class VideoVAE(Protocol):
+    """Causal video autoencoder with stride (4, 8, 8) and 16 latent channels."""
+
+    def encode(self, video: Tensor, check: Check = never) -> Tensor:
+        """video [B, 3, 4n+1, 8h, 8w] in [-1, 1] -> normalised posterior mean [B, 16, n+1, h, w], float32."""
+        ...
+
+    def decode(self, latents: Tensor, check: Check = never) -> Iterator[Tensor]:
+        """latents [B, 16, n+1, h, w] -> chunks [B, 3, 1 or 4, 8h, 8w] in [-1, 1], first chunk one frame."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Prompt to token features."""
+
+    def encode(self, prompt: str) -> Tensor:
+        """-> [n, text_dim], n the true number of tokens, at most text_len."""
+        ...
+
+
+class ImageEncoder(Protocol):
+    """Picture to token features."""
+
+    def encode(self, image: Tensor) -> Tensor:
+        """image [3, H, W] in [-1, 1] at its own size -> [257, clip_dim]."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What the pipeline must know about a checkpoint.
+
+    ``pose_canvas_area`` is the area budget that skeletons are drawn for (at twice its side lengths);
+    ``pose_hands`` False leaves hands undrawn; ``pose_redraw`` reads the joints of a skeleton video back by
+    colour and draws them anew, for a model that works at a much smaller size than the video was drawn for.
+    """
+
+    name: str
+    native_area: int
+    native_frames: int
+    pose_canvas_area: int
+    pose_hands: bool = True
+    pose_redraw: bool = False
+    default_negative_prompt: str = ""
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """Everything loaded for one model. ``transformer`` is a ``SteadyDancerTransformer``."""
+
+    spec: ModelSpec
+    transformer: nn.Module
+    vae: VideoVAE
+    text_encoder: TextEncoder
+    image_encoder: ImageEncoder

@@ -1,0 +1,118 @@
+"""One tree of errors. Every error names the value, the limit and the way out.
+
+The class decides the process exit code (0 done, 1 failed, 2 bad input, 3 out of memory, 4 disk,
+5 network, 130 cancelled) and the plain sentence that the window shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PirouetteError(Exception):
+    """Base of all errors that a user may see.
+
+    Args:
+        message: one clear sentence.
+        value: what was given.
+        limit: what is allowed.
+        action: what the user can do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, value: object = None, limit: object = None, action: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.value = value
+        self.limit = limit
+        self.action = action
+
+    def to_json(self) -> dict[str, Any]:
+        """The object printed under ``error`` by ``--json``."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "value": None if self.value is None else str(self.value),
+            "limit": None if self.limit is None else str(self.limit),
+            "action": self.action,
+        }
+
+    def sentence(self) -> str:
+        """Message and action as one line for people."""
+        return f"{self.message} {self.action}".strip()
+
+
+class EngineError(PirouetteError):
+    """The engine process failed or died."""
+
+
+class BadInput(PirouetteError):
+    """Something the user gave cannot be used; found before work starts."""
+
+    exit_code = 2
+
+
+class BadImage(BadInput):
+    """A reference image that cannot be read or is out of range."""
+
+
+class BadVideo(BadInput):
+    """A motion or driving video that cannot be read or is out of range."""
+
+
+class BadPose(BadInput):
+    """Keypoints or a skeleton video without usable poses."""
+
+
+class BadSetting(BadInput):
+    """A setting out of range, an unknown model or preset."""
+
+
+class BadCheckpoint(BadInput):
+    """A weight file that is damaged, incomplete or made for another model."""
+
+
+class OutOfMemory(PirouetteError):
+    """Video memory or host memory did not suffice."""
+
+    exit_code = 3
+
+
+class DiskError(PirouetteError):
+    """A folder cannot be written or the drive is full."""
+
+    exit_code = 4
+
+
+class NetworkError(PirouetteError):
+    """A download failed."""
+
+    exit_code = 5
+
+
+class Cancelled(PirouetteError):
+    """The user stopped the work."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "Cancelled.", **details: Any) -> None:
+        super().__init__(message, **details)
+
+
+def _tree(cls: type[PirouetteError]) -> dict[str, type[PirouetteError]]:
+    found = {cls.__name__: cls}
+    for child in cls.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+def from_json(data: dict[str, Any]) -> PirouetteError:
+    """The error that ``to_json`` described; unknown types become ``EngineError``."""
+    cls = _tree(PirouetteError).get(str(data.get("type")), EngineError)
+    return cls(
+        str(data.get("message") or "The engine failed."),
+        value=data.get("value"),
+        limit=data.get("limit"),
+        action=str(data.get("action") or ""),
+    )

@@ -1,0 +1,282 @@
+"""Types that all parts share: plain frozen data, JSON through ``core.codec``.
+
+New fields are added with defaults, old ones keep their meaning (``schema`` 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+FPS = 16
+MODEL_IDS = (
+    "mini",
+    "steadydancer-14b",
+    "steadydancer-14b-fp32",
+    "steadydancer-14b-fp16",
+    "steadydancer-14b-fp8",
+    "steadydancer-14b-int8",
+    "steadydancer-14b-q4_k_m",
+    "steadydancer-14b-q5_k_m",
+    "steadydancer-14b-q6_k",
+    "steadydancer-14b-q8_0",
+)
+PRESET_NAMES = ("draft", "turbo", "quality", "reference")
+Phase = Literal["start", "load", "pose", "encode", "sample", "decode", "write"]
+PHASES: tuple[Phase, ...] = ("start", "load", "pose", "encode", "sample", "decode", "write")
+Sampler = Literal["unipc", "rcm_ode", "rcm_sde"]
+MotionKind = Literal["auto", "skeleton", "driving", "keypoints"]
+
+
+@dataclass(frozen=True)
+class MediaInput:
+    """A file by path, pinned by the SHA-256 of its content (hex) once known."""
+
+    path: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Time range of the motion in seconds; ``end_s`` None means to the end."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """Area budget in pixels, width x height; the ratio follows the reference (3.1)."""
+
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA file and its strength."""
+
+    path: str
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class PoseEdit:
+    """One edit applied on top of the extracted pose; ``values`` depend on ``kind``."""
+
+    kind: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Settings that replace the preset's; None keeps the preset's."""
+
+    steps: int | None = None
+    sampler: Sampler | None = None
+    shift: float | None = None
+    guidance_scale: float | None = None
+    condition_guidance_scale: float | None = None
+    condition_guidance_start: float | None = None
+    condition_guidance_end: float | None = None
+    attention: str | None = None
+    sla_topk: float | None = None
+    precision: str | None = None
+    caching: str | None = None
+    offload: str | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes; the settings are embedded as JSON unless ``embed_settings`` is off."""
+
+    path: str
+    embed_settings: bool = True
+    sound: bool = True
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """Everything a render needs.
+
+    ``motion`` is a skeleton video, a driving video with a keypoint sidecar, or keypoint JSON (a file or an
+    OpenPose folder). ``frames`` None takes the whole selection up to the model's native length.
+    """
+
+    reference: MediaInput
+    motion: MediaInput
+    output: Output
+    keypoints: MediaInput | None = None
+    motion_kind: MotionKind = "auto"
+    model: str = "mini"
+    preset: str = "turbo"
+    trim: Trim = Trim()
+    size: Size | None = None
+    frames: int | None = None
+    seed: int = 0
+    prompt: str = ""
+    negative_prompt: str | None = None
+    overrides: Overrides = Overrides()
+    pose_edits: tuple[PoseEdit, ...] = ()
+    loras: tuple[Lora, ...] = ()
+    device: str = "auto"
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Resolved sampling settings: preset plus overrides.
+
+    ``guidance_scale`` is g and ``condition_guidance_scale`` k of spec 4.1; the window is strict,
+    start < i/steps < end.
+    """
+
+    steps: int
+    sampler: Sampler = "unipc"
+    shift: float = 5.0
+    guidance_scale: float = 1.0
+    condition_guidance_scale: float = 0.0
+    condition_guidance_start: float = 0.1
+    condition_guidance_end: float = 0.4
+    sigma_max: float = 80.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run: chosen by the planner before queueing and again at start."""
+
+    model: str
+    sampling: Sampling
+    size: Size
+    frames: int
+    files: tuple[str, ...] = ()
+    weights: str = "float32"
+    matmul: str = "float32"
+    attention: str = "sdpa"
+    sla_topk: float | None = None
+    caching: str = "none"
+    residency: str = "resident"
+    chunking: str = "none"
+    vram_peak_bytes: int | None = None
+    ram_peak_bytes: int | None = None
+    time_s: float | None = None
+    reasons: tuple[str, ...] = ()
+    fits: bool = True
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a render stands. ``forward`` of ``forwards`` counts network evaluations, in the sample phase."""
+
+    phase: Phase
+    step: int = 0
+    steps: int = 0
+    forward: int = 0
+    forwards: int = 0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory so far in bytes; ``vram_bytes`` None without a GPU."""
+
+    ram_bytes: int
+    vram_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the user should know that is no error."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished render."""
+
+    output: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    forwards: int
+    seed: int
+    seconds: dict[str, float]
+    peak_memory: Memory
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A render that ended in an error: ``PirouetteError.to_json`` plus the exit code."""
+
+    error: dict[str, Any]
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small looping preview: a WebP or PNG file written by the engine."""
+
+    path: str
+    frames: int
+
+
+RenderEvent = Progress | Memory | Note | Preview | Result | Failure
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Waits for its turn."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Being rendered."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Stopped by the user; resumes at ``step``."""
+
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """The engine or the machine died; resumes by itself twice, then fails."""
+
+    attempts: int
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Done:
+    """Finished."""
+
+    result: Result
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Ended in an error."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """Stopped by the user for good."""
+
+
+JobState = Queued | Running | Paused | Interrupted | Done | Failed | Cancelled
