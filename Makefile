@@ -1,0 +1,37 @@
+# Needs only make and Python 3.11 to 3.13; everything else goes into .venv.
+# PYTHON=/path/to/python make venv  picks another interpreter.
+
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+INSTALLED := $(VENV)/.installed
+TEST_PROCESSES ?= 2
+
+.PHONY: venv run test
+.DEFAULT_GOAL := run
+
+venv: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml $(wildcard constraints/*.txt) installer/make_venv.py installer/system_libraries.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON to its path." >&2; exit 1; }
+	$(PYTHON) installer/make_venv.py $(VENV)
+	@touch $@
+
+run: venv
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname -s)" = Darwin ] || [ "$(OS)" = Windows_NT ]; \
+	then $(BIN)/pirouette-desktop; else $(BIN)/pirouette demo; fi
+
+# One thread per test process: the processes already fill the cores.
+test: export QT_QPA_PLATFORM = offscreen
+test: export OMP_NUM_THREADS = 1
+test: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n $(TEST_PROCESSES)

@@ -1,0 +1,86 @@
+"""Makes the virtual environment of a checkout: ``python installer/make_venv.py .venv``.
+
+Run with the base Python, standard library only. Takes uv with the right PyTorch build where uv is there and
+reaches that index, else pip. Safe to run again: an existing environment is brought up to date.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import system_libraries
+
+ROOT = Path(__file__).resolve().parent.parent
+WHAT = ["--editable", ".[dev]"]
+
+
+def has_nvidia() -> bool:
+    """Does the NVIDIA driver answer?"""
+    tool = shutil.which("nvidia-smi")
+    return tool is not None and subprocess.run([tool, "-L"], capture_output=True).returncode == 0
+
+
+def interpreter(folder: Path) -> Path:
+    """The environment's Python."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def usable(folder: Path) -> bool:
+    """Does the environment's Python still start? A moved or half-made one does not."""
+    python = interpreter(folder)
+    return (
+        python.exists()
+        and subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0
+    )
+
+
+def with_uv(python: Path) -> bool:
+    """Installs through uv, which knows the PyTorch build for this GPU; False where that did not work."""
+    uv = shutil.which("uv")
+    if uv is None:
+        return False
+    command = [uv, "pip", "install", "--python", str(python), "--torch-backend", "auto", *WHAT]
+    environment = {"UV_HTTP_TIMEOUT": "20", **os.environ}
+    if subprocess.run(command, cwd=ROOT, env=environment).returncode == 0:
+        return True
+    print("uv could not install everything; trying pip.", flush=True)
+    return False
+
+
+def pip_command(python: Path, nvidia: bool) -> list[str]:
+    """Without a GPU the constraint names a release that has a build without CUDA."""
+    constraints = [] if nvidia else ["--constraint", "constraints/cpu.txt"]
+    return [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--quiet",
+        *constraints,
+        *WHAT,
+    ]
+
+
+def main(folder: Path) -> int:
+    """Exit status: 0 when the environment is ready."""
+    status = system_libraries.main()
+    if status:
+        return status
+    if not usable(folder):
+        print(f"Making {folder} with Python {sys.version.split()[0]}.", flush=True)
+        venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
+    python = interpreter(folder).absolute()
+    if with_uv(python):
+        return 0
+    print("Installing packages (a few minutes the first time).", flush=True)
+    return subprocess.run(pip_command(python, has_nvidia()), cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
