@@ -1,4 +1,4 @@
-"""Negative pose of condition guidance: the body stretched about its neck by random amounts, fresh in each frame.
+"""Negative pose of condition guidance: the body stretched about its neck, by fresh random amounts per frame.
 
 Source: SteadyDancer, preprocess/pose_align_withdiffaug.py and utils_aug.py; golden ``pose_align_*`` (aug).
 Upstream uses Python's global generator without a seed; here frame k of a seed is always the same.

@@ -28,7 +28,7 @@ _EDGE_MARGIN: Final = 0.01
 # OpenCV takes 32-bit pixels; anything this far off the canvas is not visible anyway.
 _FAR: Final = 1e6
 
-# Upstream's colour table with red and blue exchanged: that is how its files are saved and what it was trained on.
+# Upstream's colour table with red and blue exchanged: so are its saved files, and so was it trained.
 COLOURS: Final[tuple[Colour, ...]] = (
     (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (0, 255, 170), (0, 255, 85),
     (0, 255, 0), (85, 255, 0), (170, 255, 0), (255, 255, 0), (255, 170, 0), (255, 85, 0),

@@ -136,8 +136,8 @@ def coco_to_openpose(keypoints: Floats, scores: Floats) -> tuple[Floats, Floats]
 def threshold_people(keypoints: Floats, scores: Floats) -> People:
     """Decide what is drawn.
 
-    A body joint is drawn above 0.35 and keeps its coordinates either way (alignment needs them); face and hand
-    points below 0.35 become (-1, -1).
+    A body joint is drawn above 0.35 and keeps its coordinates either way (alignment needs them); face and
+    hand points below 0.35 become (-1, -1).
 
     Args:
         keypoints: [n, 134, 2] fractions.

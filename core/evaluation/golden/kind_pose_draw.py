@@ -1,7 +1,7 @@
 """Goldens of kind ``pose_draw``: the threshold and the drawing.
 
-With two people upstream draws two left hands of two bodies. We draw both hands of one body on purpose, so such
-cases are compared before the drawing only (golden README).
+With two people upstream draws two left hands of two bodies. We draw both hands of one body on purpose, so
+such cases are compared before the drawing only (golden README).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.evaluation.golden.base import GoldenFile, Row, compare, exact
 from core.pose.draw import Image, draw
-from core.pose.skeleton import threshold_people
+from core.pose.skeleton import PoseFrame, threshold_people
 
 _ATOL = 1e-9
 _MEAN_LIMIT = 1.5
@@ -36,11 +36,16 @@ def check(golden: GoldenFile) -> Iterator[Row]:
         for key, faces in ((f"{case}.out.image_rgb", False), (f"{case}.out.image_rgb_with_face", True)):
             if key in golden.tensors:
                 theirs = golden.tensors[key]
-                yield _picture(key, draw(people.person(0), *theirs.shape[:2], faces=faces), theirs)
+                yield _picture(key, _drawn(people.person(0), theirs, faces), theirs)
+
+
+def _drawn(pose: PoseFrame, like: Tensor, faces: bool) -> Image:
+    height, width = like.shape[:2]
+    return draw(pose, int(height), int(width), faces=faces)
 
 
 def _picture(key: str, ours: Image, theirs: Tensor) -> Row:
-    """Exact; another OpenCV may rasterise ellipses differently, then the golden allows a small mean difference."""
+    """Exact; where another OpenCV rasterises ellipses differently, a small mean difference is allowed."""
     row = exact(key, torch.from_numpy(ours), theirs)
     if row.passed:
         return row

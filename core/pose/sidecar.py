@@ -1,0 +1,81 @@
+"""Our own keypoint file, ``<clip>.pose.json``; schema in resources/schemas/pose.schema.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from core.errors import BadPose
+from core.pose.people import Layout, Person, from_body, from_coco, from_openpose, numbers
+from core.pose.skeleton import COCO_JOINTS, JOINTS, PoseTrack
+
+SCHEMA: Final = 1
+_ORDERS: Final = {
+    "openpose-134": (JOINTS, from_openpose),
+    "coco-wholebody-133": (COCO_JOINTS, from_coco),
+    "openpose-25": (25, from_body),
+    "openpose-18": (18, from_body),
+}
+_UNITS: Final = {"fractions": True, "pixels": False}
+
+
+def parse(data: Mapping[str, Any], path: Path) -> Layout:
+    """The people of each frame, with the picture size and the rate that the file names."""
+    if data.get("schema", SCHEMA) != SCHEMA:
+        raise _bad(path, "schema", data.get("schema"), SCHEMA)
+    order, units = data.get("order", "openpose-134"), data.get("coordinates", "fractions")
+    if order not in _ORDERS:
+        raise _bad(path, "order", order, ", ".join(_ORDERS))
+    if units not in _UNITS:
+        raise _bad(path, "coordinates", units, ", ".join(_UNITS))
+    frames = data["frames"]
+    if not isinstance(frames, list):
+        raise _bad(path, "frames", type(frames).__name__, "a list")
+    people = [_frame(frame, order, path, t) for t, frame in enumerate(frames)]
+    size = (_positive(data, "width", path), _positive(data, "height", path))
+    return Layout(people, (int(size[0]), int(size[1])), _positive(data, "fps", path), _UNITS[units])
+
+
+def to_data(track: PoseTrack) -> dict[str, Any]:
+    """The sidecar of a track as plain data; people whose scores are all 0 are left out."""
+    frames = []
+    for points, scores in zip(track.keypoints, track.scores, strict=True):
+        triples = np.concatenate([points, scores[..., None]], axis=-1).round(6)
+        found = [n for n in range(len(scores)) if (scores[n] > 0).any()]
+        frames.append({"people": [{"keypoints": triples[n].tolist()} for n in found]})
+    return {
+        "schema": SCHEMA,
+        "order": "openpose-134",
+        "coordinates": "fractions",
+        "width": track.width,
+        "height": track.height,
+        "fps": track.fps,
+        "frames": frames,
+    }
+
+
+def _frame(frame: Any, order: str, path: Path, number: int) -> list[Person]:
+    count, convert = _ORDERS[order]
+    people = frame.get("people") if isinstance(frame, Mapping) else None
+    if not isinstance(people, list) or not all(isinstance(person, Mapping) for person in people):
+        raise _bad(path, f"frame {number}", str(frame)[:80], '{"people": [{"keypoints": [...]}]}')
+    return [convert(numbers(person.get("keypoints"), count, "keypoints", path, number)) for person in people]
+
+
+def _positive(data: Mapping[str, Any], key: str, path: Path) -> float:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _bad(path, key, value, "a positive number")
+    return float(value)
+
+
+def _bad(path: Path, key: str, value: object, limit: object) -> BadPose:
+    return BadPose(
+        f"{path.name}: {key} is not what a pose sidecar holds.",
+        value=value,
+        limit=limit,
+        action="See docs/pose-files.md for the layout.",
+    )
