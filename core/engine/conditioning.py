@@ -1,0 +1,223 @@
+"""From pictures and a prompt to everything the transformer is conditioned on (spec 3).
+
+Deliberate differences to the reference implementation: the mask is built for the clip's own length, the
+reference and first-pose latents are taken from the two long encodes that contain them (the VAE is causal and
+encodes picture 0 alone, so they are equal), and skeleton frames do not pass through a video codec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from core.engine.interfaces import Check, Hooks, ModelBundle
+from core.errors import BadImage, BadInput, BadSetting
+from core.geometry import PATCH, TEMPORAL_STRIDE, VAE_STRIDE, latent_frames, latent_size
+from core.types import Progress
+
+Picture = NDArray[np.uint8]
+MASK_CHANNELS = 4
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """An encoder that can drop its weights and load them again on demand."""
+
+    def release(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What one render is conditioned on; every tensor float32, without a batch axis.
+
+    Attributes:
+        text, text_null: prompt and negative prompt [n, text_dim], n their true numbers of tokens.
+        y: mask and reference video [20, T, H, W].
+        ref_x: reference picture [36, 1, H, W].
+        ref_c: first pose picture [36, 1, H, W], of which the transformer uses the first 16 channels.
+        condition: pose video [16, T, H, W]; condition_null: the negative one, None without guidance.
+        clip_x, clip_c: features of the reference and of the first pose picture [257, clip_dim].
+    """
+
+    text: Tensor
+    text_null: Tensor
+    y: Tensor
+    ref_x: Tensor
+    ref_c: Tensor
+    condition: Tensor
+    condition_null: Tensor | None
+    clip_x: Tensor
+    clip_c: Tensor
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """(16, T, H, W)."""
+        return tuple(self.condition.shape)
+
+    @property
+    def has_negative(self) -> bool:
+        """Whether condition guidance is possible."""
+        return self.condition_null is not None
+
+
+def build_conditions(
+    bundle: ModelBundle,
+    reference_u8: Picture,
+    pose_u8: Picture,
+    pose_negative_u8: Picture | None,
+    prompt: str,
+    negative_prompt: str | None,
+    area: int,
+    hooks: Hooks,
+) -> Conditions:
+    """Encode everything a render needs. Long: ``hooks.check`` is called between frames and VAE chunks.
+
+    Args:
+        bundle: the model; encoders that can release their weights do so after their last use.
+        reference_u8: [H, W, 3] RGB at its own size, which decides the ratio.
+        pose_u8: [F, h, w, 3] RGB skeletons, F = 4n + 1.
+        pose_negative_u8: the same shape with the augmented skeletons, or None.
+        prompt: text; negative_prompt: text, where None and "" mean the model's own default.
+        area: pixels of the output, at most; see ``core.geometry.latent_size``.
+
+    Raises:
+        BadInput: a frame count that is not 4n + 1, unequal pose videos, a picture too narrow for the area.
+    """
+    height, width = _output_size(reference_u8, area)
+    frames = _checked_frames(pose_u8, pose_negative_u8)
+    text = bundle.text_encoder.encode(prompt).float()
+    text_null = bundle.text_encoder.encode(negative_prompt or bundle.spec.default_negative_prompt).float()
+    _release(bundle.text_encoder)
+    hooks.check()
+    reference = to_unit(reference_u8)
+    clip_x = _encode_image(bundle, reference, hooks)
+    clip_c = _encode_image(bundle, to_unit(_pil_resize(pose_u8[0], reference_u8)), hooks)
+    _release(bundle.image_encoder)
+
+    encodes = 2 if pose_negative_u8 is None else 3
+    check = _chunk_counter(hooks, encodes * latent_frames(frames))
+    size = (height * VAE_STRIDE, width * VAE_STRIDE)
+    image_latents = bundle.vae.encode(reference_video(reference, frames, size), check)[0].float()
+    condition = bundle.vae.encode(pose_video(pose_u8, reference_u8, size, hooks.check), check)[0].float()
+    condition_null = None
+    if pose_negative_u8 is not None:
+        negative = pose_video(pose_negative_u8, reference_u8, size, hooks.check)
+        condition_null = bundle.vae.encode(negative, check)[0].float()
+    mask = first_frame_mask(latent_frames(frames), height, width).to(image_latents.device)
+    return Conditions(
+        text=text,
+        text_null=text_null,
+        y=torch.cat([mask, image_latents]),
+        ref_x=reference_frame(image_latents[:, :1], known=True),
+        ref_c=reference_frame(condition[:, :1], known=False),
+        condition=condition,
+        condition_null=condition_null,
+        clip_x=clip_x,
+        clip_c=clip_c,
+    )
+
+
+def to_unit(picture: Picture) -> Tensor:
+    """uint8 [H, W, 3] -> float32 [3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float().div(255).mul(2).sub(1)
+
+
+def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """[3, H, W] -> [3, *size]: bicubic without antialias and without clamping, on the CPU (spec 3.2)."""
+    resized = functional.interpolate(picture[None], size=size, mode="bicubic", align_corners=False)
+    return resized[0]
+
+
+def reference_video(reference: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
+    """The reference as picture 0 and mid-grey after it: [1, 3, F, *size]."""
+    video = torch.zeros(1, 3, frames, *size)
+    video[0, :, 0] = resize(reference, size)
+    return video
+
+
+def pose_video(poses: Picture, reference: Picture, size: tuple[int, int], check: Check) -> Tensor:
+    """Skeletons [F, h, w, 3] by way of the reference's own size to [1, 3, F, *size]."""
+    video = torch.empty(1, 3, len(poses), *size)
+    for index, pose in enumerate(poses):
+        check()
+        video[0, :, index] = resize(to_unit(_pil_resize(pose, reference)), size)
+    return video
+
+
+def first_frame_mask(latent_frames: int, height: int, width: int) -> Tensor:
+    """[4, T, H, W]: 1 where a picture is given, that is in latent frame 0 (spec 3.3, for any length)."""
+    mask = torch.zeros(MASK_CHANNELS, latent_frames, height, width)
+    mask[:, 0] = 1
+    return mask
+
+
+def reference_frame(latent: Tensor, *, known: bool) -> Tensor:
+    """latent [16, 1, H, W] -> [36, 1, H, W]: latent, mask of ones (known) or zeros, the same latent."""
+    mask = torch.full((MASK_CHANNELS, *latent.shape[1:]), float(known), device=latent.device)
+    return torch.cat([latent, mask, latent])
+
+
+def _output_size(reference: Picture, area: int) -> tuple[int, int]:
+    """Latent height and width, at least one token each."""
+    image_height, image_width = reference.shape[:2]
+    height, width = latent_size(image_width, image_height, area)
+    if min(height, width) < PATCH:
+        smallest = PATCH * VAE_STRIDE
+        raise BadImage(
+            f"The reference picture is too narrow for a video of {area} pixels.",
+            value=f"{image_width}x{image_height}",
+            limit=f"both sides of the video at least {smallest} pixels",
+            action="Crop the picture to a more usual shape or choose a larger size.",
+        )
+    return height, width
+
+
+def _checked_frames(poses: Picture, negative: Picture | None) -> int:
+    """F of the pose video."""
+    frames = len(poses)
+    if frames < 1 or (frames - 1) % TEMPORAL_STRIDE:
+        raise BadSetting(
+            "The number of frames must be one more than a multiple of four.", value=frames, limit="4n + 1"
+        )
+    if negative is not None and len(negative) != frames:
+        raise BadInput("Both pose videos must have the same length.", value=len(negative), limit=frames)
+    return frames
+
+
+def _pil_resize(picture: Picture, reference: Picture) -> Picture:
+    """Antialiased bicubic to the reference's own size."""
+    height, width = reference.shape[:2]
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _encode_image(bundle: ModelBundle, picture: Tensor, hooks: Hooks) -> Tensor:
+    features = bundle.image_encoder.encode(picture).float()
+    hooks.check()
+    return features
+
+
+def _release(encoder: Any) -> None:
+    if isinstance(encoder, Releasable):
+        encoder.release()
+
+
+def _chunk_counter(hooks: Hooks, chunks: int) -> Check:
+    """A check that also reports how many of all VAE chunks have begun."""
+    begun = 0
+
+    def check() -> None:
+        nonlocal begun
+        hooks.check()
+        hooks.on_progress(Progress(phase="encode", step=min(begun, chunks), steps=chunks))
+        begun += 1
+
+    return check

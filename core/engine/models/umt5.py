@@ -1,0 +1,162 @@
+"""The text encoder: umT5-XXL through transformers, with upstream's text cleaning (spec 3.5)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ftfy
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
+
+from core.engine.loading.companions import fill, read_tensors
+from core.errors import BadCheckpoint
+
+TEXT_LEN = 512
+# Encodings are small (8 MB at most) against reading 11 GB again.
+KEPT_ENCODINGS = 8
+
+BLOCK = {
+    "attn.q": "layer.0.SelfAttention.q",
+    "attn.k": "layer.0.SelfAttention.k",
+    "attn.v": "layer.0.SelfAttention.v",
+    "attn.o": "layer.0.SelfAttention.o",
+    "pos_embedding.embedding": "layer.0.SelfAttention.relative_attention_bias",
+    "norm1": "layer.0.layer_norm",
+    "ffn.gate.0": "layer.1.DenseReluDense.wi_0",
+    "ffn.fc1": "layer.1.DenseReluDense.wi_1",
+    "ffn.fc2": "layer.1.DenseReluDense.wo",
+    "norm2": "layer.1.layer_norm",
+}
+# A tokenizer that some files carry along.
+UNUSED = ("spiece_model",)
+
+
+class UMT5TextEncoder:
+    """``TextEncoder`` that reads its weights at the first prompt and can let go of them again.
+
+    Args:
+        load: builds the model; called when a prompt is new and no weights are there.
+        tokenizer: a transformers tokenizer.
+        text_len: longest encoding in tokens, the end mark included.
+    """
+
+    def __init__(
+        self, load: Callable[[], UMT5EncoderModel], tokenizer: Any, text_len: int = TEXT_LEN
+    ) -> None:
+        self._load = load
+        self._tokenizer = tokenizer
+        self._text_len = text_len
+        self._model: UMT5EncoderModel | None = None
+        self._encodings: dict[str, Tensor] = {}
+
+    def encode(self, prompt: str) -> Tensor:
+        """-> [n, text_dim] float32 on the CPU, n the true number of tokens, at most ``text_len``."""
+        text = clean(prompt)
+        if text not in self._encodings:
+            if len(self._encodings) >= KEPT_ENCODINGS:
+                self._encodings.pop(next(iter(self._encodings)))
+            if self._model is None:
+                self._model = self._load()
+            ids = self._tokenizer(text, truncation=True, max_length=self._text_len, add_special_tokens=True)
+            self._encodings[text] = encode_ids(self._model, torch.tensor(ids["input_ids"])).cpu()
+        return self._encodings[text]
+
+    def release(self) -> None:
+        """Drop the weights; encodings of recent prompts stay."""
+        self._model = None
+
+
+@torch.no_grad()
+def encode_ids(model: UMT5EncoderModel, ids: Tensor) -> Tensor:
+    """ids [n] without padding -> [n, text_dim] float32.
+
+    The reference implementation pads to 512, masks the padding and cuts it off again, which gives the same
+    values: padding that is masked reaches no other token.
+    """
+    device = next(model.parameters()).device
+    states: Tensor = model(input_ids=ids[None].to(device)).last_hidden_state[0]
+    return states.float()
+
+
+def clean(text: str) -> str:
+    """Repair broken Unicode, undo HTML escapes twice, collapse whitespace."""
+    text = html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def umt5_xxl_config() -> UMT5Config:
+    """The encoder of umT5-XXL."""
+    return umt5_config(256_384, dim=4096, dim_attn=4096, dim_ffn=10_240, num_layers=24, num_heads=64)
+
+
+def umt5_config(
+    vocab_size: int, dim: int, dim_attn: int, dim_ffn: int, num_layers: int, num_heads: int
+) -> UMT5Config:
+    """Gated GELU (tanh), relative bias per layer with 32 buckets up to distance 128, no dropout."""
+    return UMT5Config(
+        vocab_size=vocab_size,
+        d_model=dim,
+        d_kv=dim_attn // num_heads,
+        d_ff=dim_ffn,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        relative_attention_num_buckets=32,
+        relative_attention_max_distance=128,
+        layer_norm_epsilon=1e-6,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+    )
+
+
+def build_umt5(
+    state: Mapping[str, Tensor], config: UMT5Config, device: torch.device, dtype: torch.dtype, source: str
+) -> UMT5EncoderModel:
+    """An encoder filled strictly with native or transformers names; raises ``BadCheckpoint``."""
+    with torch.device("meta"):
+        model = UMT5EncoderModel(config)
+    renamed = {transformers_name(key): value.to(dtype) for key, value in state.items()}
+    if "shared.weight" in renamed:  # one table under two names; files may hold either or both
+        renamed.setdefault("encoder.embed_tokens.weight", renamed["shared.weight"])
+    fill(model, renamed, source, ignored=UNUSED)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_umt5(
+    weights: Path, tokenizer: Path, device: torch.device, dtype: torch.dtype = torch.bfloat16
+) -> UMT5TextEncoder:
+    """umT5-XXL whose weights (11 GB in 16 bits) are read on demand; the tokenizer is read now, from disk.
+
+    float16 files are computed in bfloat16: T5's activations overflow float16.
+
+    Raises:
+        BadCheckpoint: no usable tokenizer; at the first prompt also for the weights.
+    """
+
+    def load() -> UMT5EncoderModel:
+        return build_umt5(read_tensors(weights, dtype), umt5_xxl_config(), device, dtype, weights.name)
+
+    return UMT5TextEncoder(load, load_tokenizer(tokenizer))
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """A tokenizer from a local folder; raises ``BadCheckpoint``."""
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        message = f"The tokenizer in {folder} cannot be read."
+        raise BadCheckpoint(message, value=folder, action="Download the tokenizer's folder again.") from error
+
+
+def transformers_name(key: str) -> str:
+    """The transformers name of a native key; a transformers name stays as it is."""
+    block = re.fullmatch(r"blocks\.(\d+)\.(.+)\.weight", key)
+    if block and block[2] in BLOCK:
+        return f"encoder.block.{block[1]}.{BLOCK[block[2]]}.weight"
+    return {"token_embedding.weight": "shared.weight", "norm.weight": "encoder.final_layer_norm.weight"}.get(
+        key, key
+    )

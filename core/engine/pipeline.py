@@ -1,0 +1,163 @@
+"""The pipeline's heart: conditions -> latents -> pictures.
+
+Inputs and outputs of every step are float32; the transformer computes in the dtype of its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.engine.conditioning import Conditions
+from core.engine.interfaces import Hooks, ModelBundle
+from core.engine.sampling import rcm, unipc
+from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards
+from core.engine.sampling.noise import seeded, standard_normal
+from core.engine.sampling.schedule import OnStep, Sample, Schedule, ignore_step
+from core.errors import EngineError
+from core.types import Progress, Sampling
+
+__all__ = ["GuidedVelocity", "count_forwards", "decode", "denoise", "generate", "schedule_for", "to_uint8"]
+
+
+def generate(
+    bundle: ModelBundle,
+    conditions: Conditions,
+    sampling: Sampling,
+    seed: int,
+    hooks: Hooks,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """Sample latents [16, T, H, W], float32. The same seed gives the same bits on one machine.
+
+    Args:
+        on_step: called with (step, latents [1, 16, T, H, W]) after every step.
+
+    Raises:
+        Cancelled: from ``hooks.check``, which is called before every forward.
+        BadSetting: sampling settings out of range.
+        EngineError: the network produced values that are not finite.
+    """
+    generator = seeded(seed)
+    noise = standard_normal(conditions.latent_shape, generator)
+    return denoise(
+        bundle.transformer, conditions, sampling, noise, hooks, generator=generator, on_step=on_step
+    )
+
+
+@torch.no_grad()
+def denoise(
+    transformer: nn.Module,
+    conditions: Conditions,
+    sampling: Sampling,
+    noise: Tensor,
+    hooks: Hooks,
+    *,
+    generator: torch.Generator | None = None,
+    step_noise: Sequence[Tensor] | None = None,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """``generate`` from given noise [16, T, H, W]; ``step_noise``, [1, 16, T, H, W] each, replaces draws."""
+    velocity = GuidedVelocity(transformer, conditions, sampling, hooks)
+    schedule = schedule_for(sampling, velocity.dtype)
+    sample = _sampler(sampling, step_noise)
+    latents = sample(velocity, noise[None].float().to(velocity.device), schedule, generator, on_step)[0]
+    if not torch.isfinite(latents).all():
+        raise EngineError(
+            "The model produced values that are not finite numbers.",
+            action="Try another precision or another seed.",
+        )
+    return latents
+
+
+def decode(bundle: ModelBundle, latents: Tensor, hooks: Hooks) -> Iterator[NDArray[np.uint8]]:
+    """latents [16, T, H, W] -> chunks of RGB pictures [n, 8H, 8W, 3], the first of one picture, then of four.
+
+    ``hooks.check`` is called between the chunks; nothing is kept of a chunk once it is handed over.
+    """
+    steps = latents.shape[1]
+    hooks.on_progress(Progress(phase="decode", step=0, steps=steps))
+    for step, chunk in enumerate(bundle.vae.decode(latents[None], hooks.check), start=1):
+        yield to_uint8(chunk[0])
+        hooks.on_progress(Progress(phase="decode", step=min(step, steps), steps=steps))
+
+
+def to_uint8(video: Tensor) -> NDArray[np.uint8]:
+    """[3, n, H, W] in [-1, 1] -> uint8 [n, H, W, 3]: clamped, floor(255 (v + 1) / 2)."""
+    pictures = video.clamp(-1, 1).add(1).div(2).mul(255).floor().to(torch.uint8)
+    return pictures.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+def schedule_for(sampling: Sampling, network_dtype: torch.dtype) -> Schedule:
+    """The noise levels of these settings; the network's dtype rounds rCM's timesteps, as in its training."""
+    if sampling.sampler == "unipc":
+        return unipc.unipc_schedule(sampling.steps, sampling.shift)
+    return rcm.rcm_schedule(sampling.steps, sampling.sigma_max, network_dtype)
+
+
+def _sampler(sampling: Sampling, step_noise: Sequence[Tensor] | None) -> Sample:
+    if sampling.sampler == "unipc":
+        return unipc.sample
+    if sampling.sampler == "rcm_ode":
+        return rcm.sample_ode
+    return rcm.sample_sde if step_noise is None else rcm.with_noise(step_noise)
+
+
+class GuidedVelocity:
+    """The velocity field of a conditioned transformer with its guidances; runs and counts the forwards.
+
+    Branches run one after the other, so the peak memory is that of a single forward.
+    """
+
+    def __init__(
+        self, transformer: nn.Module, conditions: Conditions, sampling: Sampling, hooks: Hooks
+    ) -> None:
+        weight = next(p for p in transformer.parameters() if p.is_floating_point())
+        self.device, self.dtype = weight.device, weight.dtype
+        self.forward = 0
+        self._transformer = transformer
+        self._sampling = sampling
+        self._hooks = hooks
+        self._has_negative = conditions.has_negative
+        self._forwards = count_forwards(sampling, conditions.has_negative)
+        self._inputs = _branch_inputs(conditions, self.device)
+        self._report(0)
+
+    def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:
+        """latents [1, 16, T, H, W], timestep 0..1000 -> velocity of the same shape, float32."""
+        velocities = {
+            branch: self._run(branch, latents, timestep, step)
+            for branch in branches_at(self._sampling, step, self._has_negative)
+        }
+        return combine(velocities, self._sampling.guidance_scale, self._sampling.condition_guidance_scale)
+
+    def _run(self, branch: Branch, latents: Tensor, timestep: float, step: int) -> Tensor:
+        self._hooks.check()
+        t = torch.full((len(latents),), timestep, dtype=torch.float32, device=self.device)
+        mixed = self.dtype in (torch.bfloat16, torch.float16)
+        with torch.autocast(self.device.type, dtype=self.dtype if mixed else None, enabled=mixed):
+            velocity: Tensor = self._transformer(latents, t, **self._inputs[branch])
+        self.forward += 1
+        self._report(step)
+        return velocity.float()
+
+    def _report(self, step: int) -> None:
+        steps, forwards = self._sampling.steps, self._forwards
+        self._hooks.on_progress(Progress("sample", step, steps, self.forward, forwards))
+
+
+def _branch_inputs(conditions: Conditions, device: torch.device) -> dict[Branch, dict[str, Tensor]]:
+    """Keyword arguments of the transformer for every branch, with a batch axis."""
+    names = ("text", "condition", "y", "ref_x", "ref_c", "clip_x", "clip_c")
+    positive = {name: getattr(conditions, name)[None].float().to(device) for name in names}
+    inputs: dict[Branch, dict[str, Tensor]] = {
+        "A": positive,
+        "B": positive | {"text": conditions.text_null[None].float().to(device)},
+    }
+    if conditions.condition_null is not None:
+        inputs["C"] = positive | {"condition": conditions.condition_null[None].float().to(device)}
+    return inputs

@@ -1,0 +1,61 @@
+"""What every sampler takes: a velocity model, latents, a schedule, a generator and a step hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+OnStep = Callable[[int, Tensor], None]
+
+
+class Velocity(Protocol):
+    """Velocity field of a flow x_t = (1 - s) x0 + s eps, v = eps - x0."""
+
+    def __call__(self, latents: Tensor, timestep: float, step: int, /) -> Tensor:
+        """latents of any shape, timestep 0..1000, step counted from 0 -> velocity, same shape, float32."""
+        ...
+
+
+class Sample(Protocol):
+    """A sampler: a pure function from standard normal noise to clean latents.
+
+    ``on_step(step, latents)`` is called after every step with the latents reached so far.
+    """
+
+    def __call__(
+        self,
+        velocity: Velocity,
+        latents: Tensor,
+        schedule: Schedule,
+        generator: torch.Generator | None,
+        on_step: OnStep,
+        /,
+    ) -> Tensor:
+        """latents float32 of any shape -> latents, same shape, float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Noise levels and the timesteps that the network is told.
+
+    Attributes:
+        sigmas: flow times, float64 [N + 1], falling, the last one 0.
+        timesteps: [N], 0..1000; integers for UniPC, floats for rCM.
+    """
+
+    sigmas: Tensor
+    timesteps: Tensor
+
+    @property
+    def steps(self) -> int:
+        """N, the number of steps."""
+        return len(self.timesteps)
+
+
+def ignore_step(_step: int, _latents: Tensor) -> None:
+    """The step hook of somebody who wants the result only."""
