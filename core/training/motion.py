@@ -1,0 +1,264 @@
+"""Motion for the drawn people: real human motion read from the pybullet wheel, and our own generator.
+
+The motion files are DeepMimic's (44 numbers a frame). They are read out of the wheel as a zip, used for training
+and for the held-out suite, and never shipped; the demo and the synthetic suite use the generator alone.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import BadInput
+from core.training.body import (
+    ROTATIONS,
+    UPPER,
+    R,
+    mirror,
+    orthonormal,
+    quaternion_matrix,
+    rotation_x,
+    rotation_y,
+    rotation_z,
+)
+from core.training.randomness import Draws
+from core.types import FPS
+
+HELD_OUT = ("dance_a", "spinkick", "getup_faceup")
+BANK_FPS = 60.0
+WHEEL_FOLDER = "pybullet_data/data/motions/"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Motion clips at 60 fps: per clip rotations [n, 13, 3, 3] and root positions [n, 3]."""
+
+    names: tuple[str, ...]
+    rotations: tuple[Tensor, ...]
+    roots: tuple[Tensor, ...]
+
+    def only(self, held_out: bool) -> Bank:
+        """The held-out clips, or all the others."""
+        keep = [i for i, name in enumerate(self.names) if (name in HELD_OUT) == held_out]
+        return Bank(*(tuple(part[i] for i in keep) for part in (self.names, self.rotations, self.roots)))  # type: ignore[arg-type]
+
+
+def _decode(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """frames [n, 43] (root position, then joints) -> rotations [n, 13, 3, 3], root [n, 3]."""
+    rotations, at = [], 3
+    for name in ROTATIONS:
+        if name.endswith(("knee", "elbow")):
+            rotations.append(rotation_z(frames[:, at]))
+            at += 1
+        else:
+            rotations.append(quaternion_matrix(frames[:, at : at + 4]))
+            at += 4
+    return torch.stack(rotations, dim=1), frames[:, :3]
+
+
+def _resample(rotations: Tensor, roots: Tensor, times: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Values at times ``at`` [m] by blending the neighbours; ``times`` [n] ascending, seconds."""
+    right = torch.searchsorted(times, at).clamp(1, len(times) - 1)
+    weight = ((at - times[right - 1]) / (times[right] - times[right - 1]).clamp_min(1e-6)).clamp(0, 1)
+    blended = torch.lerp(rotations[right - 1], rotations[right], weight[:, None, None, None])
+    return orthonormal(blended), torch.lerp(roots[right - 1], roots[right], weight[:, None])
+
+
+def load_bank(source: Path) -> Bank:
+    """Humanoid clips of at least half a second from a pybullet wheel (or a zip with the same folder).
+
+    Raises:
+        BadInput: the file is missing or holds no motion.
+    """
+    if not source.is_file():
+        raise BadInput(
+            f"The motion source {source} does not exist.",
+            value=source,
+            action="Run `make training-data` or use --synthetic.",
+        )
+    names, rotations, roots = [], [], []
+    with zipfile.ZipFile(source) as archive:
+        for entry in sorted(
+            n for n in archive.namelist() if n.startswith(WHEEL_FOLDER) and n.endswith(".txt")
+        ):
+            frames = torch.tensor(json.loads(archive.read(entry))["Frames"])
+            if frames.shape[1] != 44:
+                continue
+            times = torch.cat([torch.zeros(1), frames[:-1, 0].cumsum(0)])
+            decoded, root = _decode(frames[:, 1:])
+            at = torch.arange(0, float(times[-1]), 1 / BANK_FPS)
+            resampled, root = _resample(decoded, root, times, at)
+            names.append(entry.removeprefix(WHEEL_FOLDER).removesuffix(".txt").removeprefix("humanoid3d_"))
+            rotations.append(resampled)
+            roots.append(root)
+    if not names:
+        raise BadInput(
+            f"{source} holds no motion files.", value=source, action="Use the pybullet 3.2.7 wheel."
+        )
+    return Bank(tuple(names), tuple(rotations), tuple(roots))
+
+
+def _from_bank(draws: Draws, bank: Bank, frames: int, speed: Tensor) -> tuple[Tensor, Tensor]:
+    """One clip a speed: a random piece, played to and fro when it is shorter than needed."""
+    all_rotations, all_roots = [], []
+    picks = draws.integer(len(bank.names), len(speed)).tolist()
+    phases = draws.uniform(0, 1, len(speed))
+    for pick, phase, rate in zip(picks, phases, speed, strict=True):
+        rotations, roots = bank.rotations[pick], bank.roots[pick]
+        last = len(rotations) - 1
+        at = phase * 2 * last + torch.arange(frames) * (BANK_FPS / FPS * rate)
+        at = last - (at % (2 * last) - last).abs()
+        low = at.floor().long().clamp(0, last - 1)
+        weight = at - low
+        blended = torch.lerp(rotations[low], rotations[low + 1], weight[:, None, None, None])
+        all_rotations.append(orthonormal(blended))
+        all_roots.append(torch.lerp(roots[low], roots[low + 1], weight[:, None]))
+    return torch.stack(all_rotations), torch.stack(all_roots)
+
+
+def _key_poses(draws: Draws, batch: int, keys: int) -> Tensor:
+    """Plausible dance poses [B, K, 13, 3, 3]: arms down, out, up or bent; legs standing, stepping, kicking."""
+
+    def draw(low: float, high: float) -> Tensor:
+        return draws.uniform(low, high, batch, keys)
+
+    poses = torch.eye(3).repeat(batch, keys, len(ROTATIONS), 1, 1)
+    poses[:, :, R["root"]] = rotation_y(draw(-0.5, 0.5)) @ rotation_z(draw(-0.12, 0.08))
+    poses[:, :, R["chest"]] = (
+        rotation_y(draw(-0.4, 0.4)) @ rotation_x(draw(-0.25, 0.25)) @ rotation_z(draw(-0.25, 0.1))
+    )
+    poses[:, :, R["neck"]] = (
+        rotation_y(draw(-0.5, 0.5)) @ rotation_x(draw(-0.2, 0.2)) @ rotation_z(draw(-0.2, 0.2))
+    )
+    for side, sign in (("right", -1.0), ("left", 1.0)):
+        level = draws.integer(4, batch, keys)
+        lift = torch.tensor([0.15, 0.8, 1.5, 2.5])[level] + draw(-0.2, 0.3)
+        forward = draw(-0.3, 1.0) * (level < 3)
+        poses[:, :, R[f"{side}_shoulder"]] = (
+            rotation_z(forward) @ rotation_x(sign * lift) @ rotation_y(draw(-0.9, 0.9))
+        )
+        poses[:, :, R[f"{side}_elbow"]] = rotation_z(
+            draw(0.0, 1.0) + draws.chance(0.4, batch, keys) * draw(0.2, 1.1)
+        )
+        bend = draw(0.0, 0.5) + draws.chance(0.2, batch, keys) * draw(0.3, 0.9)
+        spread = draw(0.02, 0.3)
+        poses[:, :, R[f"{side}_hip"]] = rotation_z(bend) @ rotation_x(sign * spread)
+        poses[:, :, R[f"{side}_knee"]] = rotation_z(-bend * draw(0.8, 1.6))
+        poses[:, :, R[f"{side}_ankle"]] = rotation_z(bend * draw(0.1, 0.5))
+    return poses
+
+
+def _dance(draws: Draws, batch: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Key poses on the beat with eased transitions and a sway: rotations [B, T, 13, 3, 3], root [B, T, 3]."""
+    seconds = torch.arange(frames) / FPS
+    period = draws.uniform(0.35, 0.9, batch, 1)
+    beat = seconds / period + draws.uniform(0, 1, batch, 1)
+    keys = int(frames / FPS / 0.35) + 4
+    poses = _key_poses(draws, batch, keys)
+    index = beat.floor().long()
+    hold = draws.uniform(0.0, 0.45, batch, 1)
+    ease = ((beat - index - hold / 2) / (1 - hold)).clamp(0, 1)
+    ease = ease * ease * (3 - 2 * ease)
+    rows = torch.arange(batch)[:, None]
+    rotations = orthonormal(
+        torch.lerp(poses[rows, index], poses[rows, index + 1], ease[..., None, None, None])
+    )
+    sway = draws.uniform(0.0, 0.25, batch, 1) * (beat * torch.pi).sin()
+    bounce = draws.uniform(0.0, 0.05, batch, 1) * (beat * 2 * torch.pi).sin()
+    return rotations, torch.stack([0.3 * sway, 0.9 + bounce, sway], dim=-1)
+
+
+def _walk(draws: Draws, batch: int, frames: int) -> tuple[Tensor, Tensor]:
+    """A walk or run cycle, on the spot or travelling."""
+    seconds = torch.arange(frames) / FPS
+    rate = draws.uniform(0.7, 1.7, batch, 1)
+    phase = 2 * torch.pi * (seconds * rate + draws.uniform(0, 1, batch, 1))
+    stride = draws.uniform(0.25, 0.75, batch, 1)
+    arms = draws.uniform(0.2, 1.0, batch, 1)
+    bend = draws.uniform(0.1, 1.2, batch, 1)
+    rotations = torch.eye(3).repeat(batch, frames, len(ROTATIONS), 1, 1)
+    rotations[:, :, R["root"]] = rotation_y(0.15 * phase.sin()) @ rotation_z(
+        draws.uniform(-0.2, 0.0, batch, 1).expand(-1, frames)
+    )
+    rotations[:, :, R["chest"]] = rotation_y(-0.3 * stride * phase.sin())
+    for side, sign in (("right", 1.0), ("left", -1.0)):
+        swing = sign * phase.sin()
+        lift = (sign * phase.cos()).clamp_min(0)
+        rotations[:, :, R[f"{side}_hip"]] = rotation_z(stride * swing + 0.1)
+        rotations[:, :, R[f"{side}_knee"]] = rotation_z(-0.15 - (0.5 + bend) * stride * lift)
+        rotations[:, :, R[f"{side}_shoulder"]] = rotation_z(-arms * swing) @ rotation_x(
+            torch.full_like(swing, -sign * 0.12)
+        )
+        rotations[:, :, R[f"{side}_elbow"]] = rotation_z(bend * (0.6 + 0.2 * -swing))
+    travel = draws.uniform(-0.2, 1.0, batch, 1) * rate * stride * 1.2 * seconds
+    return rotations, torch.stack([travel, 0.9 + 0.03 * (2 * phase).cos(), torch.zeros_like(travel)], dim=-1)
+
+
+def generated(draws: Draws, batch: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Our own motions: dances and walks, rotations [B, T, 13, 3, 3] and root [B, T, 3]."""
+    dance = _dance(draws, batch, frames)
+    walk = _walk(draws, batch, frames)
+    walks = draws.chance(0.25, batch)
+    return torch.where(walks[:, None, None, None, None], walk[0], dance[0]), torch.where(
+        walks[:, None, None], walk[1], dance[1]
+    )
+
+
+def _perturbed(draws: Draws, rotations: Tensor) -> Tensor:
+    """Static and slowly swinging offsets at every joint but the root, for seven clips in ten."""
+    batch, frames, joints = rotations.shape[:3]
+    strength = 0.25 * draws.chance(0.7, batch, 1, 1).float() * draws.uniform(0.2, 1.0, batch, 1, 1)
+    seconds = torch.arange(frames)[None, :, None] / FPS
+    result = rotations
+    for rotate in (rotation_x, rotation_y, rotation_z):
+        static = draws.normal(batch, 1, joints)
+        swing = (
+            draws.normal(batch, 1, joints)
+            * (
+                2
+                * torch.pi
+                * (
+                    draws.uniform(0.3, 1.5, batch, 1, joints) * seconds
+                    + draws.uniform(0, 1, batch, 1, joints)
+                )
+            ).sin()
+        )
+        angle = strength * (0.6 * static + 0.6 * swing)
+        angle[:, :, R["root"]] = 0
+        result = result @ rotate(angle)
+    return result
+
+
+def sample_motion(
+    draws: Draws, bank: Bank | None, batch: int, frames: int, *, augment: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Rotations [B, T, 13, 3, 3] and root positions [B, T, 3], metres, 16 fps.
+
+    With a bank, six clips in ten come from it, half of those with the upper body of another clip; without augmentation
+    (evaluation) the bank's clips are used as they are but for the speed and mirroring. Without a bank all are generated.
+    """
+    own = generated(draws, batch, frames)
+    if bank is None:
+        return own
+    speed = draws.uniform(0.6, 1.4, batch) if augment else torch.ones(batch)
+    rotations, root = _from_bank(draws, bank, frames, speed)
+    if augment:
+        other, _ = _from_bank(draws, bank, frames, speed)
+        upper = torch.where(draws.chance(0.5, batch)[:, None, None, None, None], other, own[0])
+        mixed = rotations.clone()
+        mixed[:, :, UPPER] = upper[:, :, UPPER]
+        rotations = torch.where(draws.chance(0.45, batch)[:, None, None, None, None], mixed, rotations)
+        use_own = draws.chance(0.35, batch)
+        rotations = torch.where(use_own[:, None, None, None, None], own[0], rotations)
+        root = torch.where(use_own[:, None, None], own[1], root)
+        rotations = _perturbed(draws, rotations)
+    flipped = mirror(rotations, root)
+    flip = draws.chance(0.5, batch)
+    return torch.where(flip[:, None, None, None, None], flipped[0], rotations), torch.where(
+        flip[:, None, None], flipped[1], root
+    )
