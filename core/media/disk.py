@@ -1,0 +1,94 @@
+"""Writing a file beside its place and renaming it: readers see the whole file or none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from core.errors import DiskError
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_output(path: Path, needed_bytes: int = 0) -> None:
+    """See before the work whether a file can be written; creates nothing.
+
+    Raises:
+        DiskError: the path is a folder, its folder cannot be made or written, or lacks ``needed_bytes``.
+    """
+    if path.is_dir():
+        raise DiskError(f"{path} is a folder.", value=path, limit="a file name", action="Add a file name.")
+    folder = _existing(path)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(folder)
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise _full(folder, needed_bytes)
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A hidden temporary path in the same folder; renamed to ``path`` on success, removed on anything else.
+
+    Raises:
+        DiskError: the folder cannot be written or the drive is full. Errors of the disk inside the block too.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        check_output(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        _remove(beside)
+
+
+def disk_error(error: OSError, path: Path) -> DiskError:
+    """The plain sentence for an operating system error while writing ``path``."""
+    folder = _existing(path)
+    if error.errno in _FULL:
+        return _full(folder)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return _unwritable(folder)
+    return DiskError(
+        f"{path} could not be written: {error.strerror or error}.",
+        value=path,
+        action="Choose another folder.",
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The nearest parent that exists."""
+    return next((folder for folder in path.absolute().parents if folder.exists()), Path.cwd())
+
+
+def _unwritable(folder: Path) -> DiskError:
+    return DiskError(
+        f"{folder} cannot be written.",
+        value=folder,
+        limit="a folder with write permission",
+        action="Choose another folder.",
+    )
+
+
+def _full(folder: Path, needed_bytes: int = 0) -> DiskError:
+    return DiskError(
+        f"The drive of {folder} is full.",
+        value=f"{shutil.disk_usage(folder).free} bytes free",
+        limit=f"{needed_bytes} bytes" if needed_bytes else "enough space for the result",
+        action="Free some space or choose a folder on another drive.",
+    )
+
+
+def _remove(beside: Path) -> None:
+    try:
+        beside.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return  # its folder turned out to be a file, so nothing was written
