@@ -1,0 +1,109 @@
+"""Attention over tokens: the one kernel call, self-attention with rotary positions, text and image cross-attention.
+
+Shape letters: B batch, L tokens, D width, N heads, d = D / N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.engine.models.rope import RopeTable, apply_rope
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v without a mask; q [B, L, N, d], k and v [B, M, N, d] -> [B, L, N, d]."""
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+    return out.transpose(1, 2)
+
+
+def compute_cast(x: Tensor) -> Tensor:
+    """x in the dtype that autocast gives to matrix products: one cast here instead of one in each product."""
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        return x.to(torch.get_autocast_dtype(kind))
+    return x
+
+
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) * weight over the whole width, float32 in and out."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D] float32."""
+        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+
+
+class Context(NamedTuple):
+    """What cross-attention looks at: ``image`` [B, 257, D] (both CLIP pictures, summed), ``text`` [B, 512, D]."""
+
+    image: Tensor
+    text: Tensor
+
+
+class SelfAttention(nn.Module):
+    """All tokens attend to all; ``attend`` may be replaced by another kernel of the same shape."""
+
+    def __init__(self, dim: int, num_heads: int, eps: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attend: Attend = attend
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+        self.o = nn.Linear(dim, dim)
+        self.norm_q = RMSNorm(dim, eps)
+        self.norm_k = RMSNorm(dim, eps)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, N, d]."""
+        return x.unflatten(-1, (self.num_heads, -1))
+
+    def forward(self, x: Tensor, rope: RopeTable) -> Tensor:
+        """x [B, L, D] -> [B, L, D]."""
+        x = compute_cast(x)
+        v = self.heads(self.v(x))
+        q = apply_rope(self.heads(self.norm_q(self.q(x))), rope).to(v.dtype)
+        k = apply_rope(self.heads(self.norm_k(self.k(x))), rope).to(v.dtype)
+        out: Tensor = self.o(self.attend(q, k, v).flatten(2))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """One query, two separate softmaxes (text and image) whose results are added before the output projection."""
+
+    def __init__(self, dim: int, num_heads: int, eps: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+        self.o = nn.Linear(dim, dim)
+        self.k_img = nn.Linear(dim, dim)
+        self.v_img = nn.Linear(dim, dim)
+        self.norm_q = RMSNorm(dim, eps)
+        self.norm_k = RMSNorm(dim, eps)
+        self.norm_k_img = RMSNorm(dim, eps)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, N, d]."""
+        return x.unflatten(-1, (self.num_heads, -1))
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """x [B, L, D] -> [B, L, D]."""
+        v, v_img = self.heads(self.v(context.text)), self.heads(self.v_img(context.image))
+        q = self.heads(self.norm_q(self.q(x))).to(v.dtype)
+        k = self.heads(self.norm_k(self.k(context.text))).to(v.dtype)
+        k_img = self.heads(self.norm_k_img(self.k_img(context.image))).to(v.dtype)
+        out: Tensor = self.o((attend(q, k, v) + attend(q, k_img, v_img)).flatten(2))
+        return out

@@ -1,0 +1,75 @@
+"""Transformer block and output head with time modulation.
+
+The residual stream, the norms and the modulation stay float32 under autocast; only matrix products run in 16 bit.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.engine.models.attention import Context, CrossAttention, SelfAttention, compute_cast
+from core.engine.models.config import TransformerConfig
+from core.engine.models.rope import RopeTable
+
+
+def layer_norm(x: Tensor, eps: float, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Layer norm over the last axis, float32 whatever the inputs' dtype."""
+    affine = (None, None) if weight is None or bias is None else (weight.float(), bias.float())
+    return F.layer_norm(x.float(), x.shape[-1:], *affine, eps)
+
+
+class AffineLayerNorm(nn.LayerNorm):
+    """Layer norm with weight and bias, computed and returned in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D] float32."""
+        return layer_norm(x, self.eps, self.weight, self.bias)
+
+
+def initial_modulation(rows: int, dim: int) -> nn.Parameter:
+    """Learned offsets [1, rows, D] that are added to the time embedding."""
+    return nn.Parameter(torch.randn(1, rows, dim) / math.sqrt(dim))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention and feed-forward network, the first and last modulated by the time."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        dim, self.eps = config.dim, config.eps
+        self.modulation = initial_modulation(6, dim)
+        self.self_attn = SelfAttention(dim, config.num_heads, config.eps)
+        self.norm3 = AffineLayerNorm(dim, config.eps)
+        self.cross_attn = CrossAttention(dim, config.num_heads, config.eps)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, dim)
+        )
+
+    def forward(self, x: Tensor, e0: Tensor, context: Context, rope: RopeTable) -> Tensor:
+        """x [B, L, D] float32, e0 [B, 6, D] float32 -> [B, L, D] float32."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + e0).unsqueeze(2).unbind(1)
+        x = x + gate1 * self.self_attn(layer_norm(x, self.eps) * (1 + scale1) + shift1, rope)
+        x = x + self.cross_attn(self.norm3(x), context)
+        hidden = compute_cast(layer_norm(x, self.eps) * (1 + scale2) + shift2)
+        return x + gate2 * self.ffn(hidden)
+
+
+class Head(nn.Module):
+    """Tokens to the values of their patch, in float32 whatever autocast says: the velocity is not rounded."""
+
+    def __init__(self, dim: int, values: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.modulation = initial_modulation(2, dim)
+        self.head = nn.Linear(dim, values)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """x [B, L, D], e [B, D] -> [B, L, values] float32."""
+        shift, scale = (self.modulation + e.unsqueeze(1)).unsqueeze(2).unbind(1)
+        hidden = layer_norm(x, self.eps) * (1 + scale) + shift
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(hidden, self.head.weight.float(), self.head.bias.float())
