@@ -1,0 +1,208 @@
+"""From a request to what will run, with the reasons in words.
+
+It resolves and checks; choosing precision and memory layout by machine is not part of it yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from core.catalogue.entries import ModelEntry, entry
+from core.catalogue.presets import Preset, preset
+from core.errors import BadSetting, BadVideo
+from core.geometry import TEMPORAL_STRIDE, fit_frames
+from core.types import FPS, Overrides, Plan, RenderRequest, Sampling, Size
+
+# Closed ranges of numbers in a request.
+RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, 100),
+    "shift": (0.1, 20.0),
+    "guidance_scale": (0.0, 20.0),
+    "condition_guidance_scale": (0.0, 10.0),
+    "condition_guidance_start": (0.0, 1.0),
+    "condition_guidance_end": (0.0, 1.0),
+}
+RCM_STEPS = (1, 4)
+SEEDS = (0, 2**63 - 1)
+SAMPLERS = ("unipc", "rcm_ode", "rcm_sde")
+# What this version can do where a request may ask for more.
+AVAILABLE: dict[str, tuple[str, ...]] = {
+    "attention": ("sdpa",),
+    "precision": ("auto",),
+    "caching": ("none",),
+    "offload": ("none",),
+}
+_NAMES = {
+    "steps": "number of steps",
+    "guidance_scale": "guidance",
+    "condition_guidance_scale": "condition guidance",
+    "condition_guidance_start": "start of the condition guidance window",
+    "condition_guidance_end": "end of the condition guidance window",
+}
+
+
+def plan(request: RenderRequest, frames_available: int) -> Plan:
+    """What will run for this request.
+
+    Args:
+        frames_available: frames of the trimmed motion at 16 fps.
+
+    Raises:
+        BadSetting: an unknown model or preset, or a value out of its range (named with the limits).
+        BadCheckpoint: the embedded model's configuration is missing or damaged.
+        BadVideo: the selection holds no frame.
+    """
+    model = entry(request.model)
+    chosen = preset(request.preset, model.family)
+    _check_available(request, model, chosen)
+    size = _size(request.size, chosen, model)
+    sampling = resolve_sampling(chosen.sampling_at(size), request.overrides)
+    _check_range("seed", request.seed, *SEEDS)
+    frames, length_reason = _frames(request.frames, frames_available, model)
+    return Plan(
+        model=model.id,
+        sampling=sampling,
+        size=size,
+        frames=frames,
+        weights=_weights(model),
+        reasons=(_sampling_reason(request, sampling), _size_reason(request, chosen, size), length_reason),
+    )
+
+
+def resolve_sampling(base: Sampling, overrides: Overrides) -> Sampling:
+    """The preset's sampling with the overrides that are set, every number checked."""
+    names = [*RANGES, "sampler"]
+    given = {name: getattr(overrides, name) for name in names}
+    sampling = replace(base, **{name: value for name, value in given.items() if value is not None})
+    if sampling.sampler not in SAMPLERS:
+        _refuse_choice("sampler", sampling.sampler, SAMPLERS)
+    for name, (lowest, highest) in RANGES.items():
+        _check_range(_NAMES.get(name, name), getattr(sampling, name), lowest, highest)
+    if sampling.sampler != "unipc":
+        _check_range("number of steps of the rCM sampler", sampling.steps, *RCM_STEPS)
+    if sampling.condition_guidance_start > sampling.condition_guidance_end:
+        raise BadSetting(
+            "The condition guidance window ends before it starts.",
+            value=f"{sampling.condition_guidance_start} to {sampling.condition_guidance_end}",
+            limit="start at most end",
+            action="Exchange the two numbers.",
+        )
+    return sampling
+
+
+def _weights(model: ModelEntry) -> str:
+    if model.weights is None:
+        raise BadSetting(
+            f"The model {model.id} cannot be loaded by this version.",
+            value=model.id,
+            limit="mini, steadydancer-14b-fp16, steadydancer-14b-fp32",
+            action="Choose mini or steadydancer-14b-fp16.",
+        )
+    return model.weights
+
+
+def _check_available(request: RenderRequest, model: ModelEntry, chosen: Preset) -> None:
+    """Refuse what this version cannot do, rather than leave it out in silence."""
+    for name, choices in AVAILABLE.items():
+        value = getattr(request.overrides, name)
+        if value is not None and value not in choices:
+            _refuse_choice(name, value, choices)
+    if request.overrides.sla_topk is not None:
+        raise BadSetting(
+            "Sparse attention is not available in this version.", value=request.overrides.sla_topk
+        )
+    if request.loras or request.pose_edits:
+        what = "LoRAs" if request.loras else "Pose edits"
+        raise BadSetting(
+            f"{what} are not available in this version.", action=f"Leave the {what.lower()} out."
+        )
+    if chosen.lora is not None:
+        raise BadSetting(
+            f"The preset '{chosen.name}' of {model.id} needs the {chosen.lora} LoRA, not supported yet.",
+            value=chosen.name,
+            limit="quality, reference",
+            action="Choose the preset quality or reference.",
+        )
+
+
+def _size(asked: Size | None, chosen: Preset, model: ModelEntry) -> Size:
+    size = asked or chosen.size or model.native_size
+    if min(size.width, size.height) < 1 or not model.smallest_area <= size.area <= model.largest_area:
+        native = model.native_size
+        raise BadSetting(
+            f"The size {size.width}x{size.height} is out of range for {model.id}.",
+            value=f"{size.width}x{size.height} = {size.area} pixels",
+            limit=f"{model.smallest_area} to {model.largest_area} pixels",
+            action=f"Use a size such as {native.width}x{native.height}.",
+        )
+    return size
+
+
+def _frames(asked: int | None, available: int, model: ModelEntry) -> tuple[int, str]:
+    """Frames to render (4n+1) and why."""
+    if available < 1:
+        raise BadVideo(
+            "The selected part of the motion holds no frame.",
+            value=available,
+            limit="at least one frame at 16 fps",
+            action="Choose a longer part.",
+        )
+    if asked is not None:
+        check_frames(asked, model.native_frames)
+    frames = fit_frames(available, asked or model.native_frames)
+    length = f"{frames} frames, {frames / FPS:.2f} s"
+    if asked == frames:
+        return frames, f"Length: {length}, as asked."
+    if available < (asked or model.native_frames):
+        return frames, f"Length: {length}, because the motion has {available} frames at {FPS} fps."
+    return frames, f"Length: {length}, the model's native length."
+
+
+def check_frames(frames: int, native: int) -> None:
+    """Raises ``BadSetting`` with the nearest choices unless ``frames`` is 4n+1 and at most ``native``."""
+    if 1 <= frames <= native and (frames - 1) % TEMPORAL_STRIDE == 0:
+        return
+    below = fit_frames(max(1, frames), native)
+    choices = [below] if frames > native or frames < 1 else [below, below + TEMPORAL_STRIDE]
+    raise BadSetting(
+        f"{frames} frames cannot be rendered: it must be one more than a multiple of four, at most {native}.",
+        value=frames,
+        limit=f"4n+1, at most {native}",
+        action=f"Use {' or '.join(map(str, choices))} frames.",
+    )
+
+
+def _check_range(name: str, value: Any, lowest: float, highest: float) -> None:
+    """Closed range; a NaN lies in none."""
+    if not lowest <= value <= highest:
+        raise BadSetting(
+            f"The {name} is out of range: {value}.",
+            value=value,
+            limit=f"{lowest:g} to {highest:g}" if isinstance(highest, float) else f"{lowest} to {highest}",
+            action=f"Choose a value from {lowest} to {highest}.",
+        )
+
+
+def _refuse_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    raise BadSetting(
+        f"The {name} '{value}' is not available.",
+        value=value,
+        limit=", ".join(choices),
+        action=f"Choose {' or '.join(choices)}.",
+    )
+
+
+def _sampling_reason(request: RenderRequest, sampling: Sampling) -> str:
+    words = (
+        f"Preset {request.preset}: {sampling.steps} steps with {sampling.sampler}, shift {sampling.shift:g}"
+    )
+    guidance = (
+        f"guidance {sampling.guidance_scale:g}, condition guidance {sampling.condition_guidance_scale:g}"
+    )
+    return f"{words}, {guidance}."
+
+
+def _size_reason(request: RenderRequest, chosen: Preset, size: Size) -> str:
+    source = "as asked" if request.size else "the preset's" if chosen.size else "the model's native size"
+    return f"Area of {size.width}x{size.height}, {source}; the ratio follows the reference."

@@ -1,0 +1,120 @@
+"""The command line of ``pirouette``. A mistake raises ``BadSetting`` instead of ending the process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from core.cli import commands
+from core.errors import BadSetting
+from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises our own error, so that ``--json`` and exit codes hold for typing mistakes too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse on any mistake."""
+        raise BadSetting(f"{message[:1].upper()}{message[1:]}.", action=f"See `{self.prog} --help`.")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Options with ``run``, the function of the command.
+
+    Raises:
+        BadSetting: unknown commands, options or values.
+    """
+    return build_parser().parse_args(argv)
+
+
+def build_parser() -> Parser:
+    """All commands and their options."""
+    parser = Parser(
+        prog="pirouette", description="Animate a picture of a person with the motion of a dance video."
+    )
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_render(verbs.add_parser("render", help="render a video", allow_abbrev=False))
+    _add_demo(verbs.add_parser("demo", help="render a shipped character with a shipped motion"))
+    _add_golden(verbs.add_parser("check-golden", help="compare with tensors of the reference implementation"))
+    _add_evaluate(verbs.add_parser("evaluate", help="measure a model's quality"))
+    _add_hardware(verbs.add_parser("hardware", help="show what this machine has"))
+    return parser
+
+
+def _add_render(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.render)
+    parser.add_argument("--reference", required=True, metavar="IMG", help="PNG, JPEG or WebP of the person")
+    parser.add_argument(
+        "--motion",
+        required=True,
+        metavar="FILE",
+        help="skeleton video, driving video or keypoint JSON (or folder)",
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.mp4", help="the video to write")
+    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the driving video")
+    kinds = get_args(MotionKind)
+    parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
+    _add_model(parser, default_model="mini")
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="start in the motion, in seconds"
+    )
+    parser.add_argument("--end", type=float, metavar="S", help="end in the motion, in seconds")
+    parser.add_argument("--prompt", default="", help="text, for models that read it")
+    parser.add_argument("--negative-prompt", help="what to avoid (default: the model's own)")
+    parser.add_argument("--guidance", type=float, metavar="G", help="strength of the prompt")
+    parser.add_argument(
+        "--condition-guidance", type=float, metavar="K", help="strength of the pose; 0 is off"
+    )
+    parser.add_argument("--sampler", choices=get_args(Sampler))
+    parser.add_argument("--shift", type=float, help="flow shift")
+    parser.add_argument("--no-sound", action="store_true", help="leave the driving clip's sound out")
+    _add_json(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser, default_model: str) -> None:
+    """Options of everything that renders."""
+    parser.add_argument("--model", default=default_model, metavar="ID", help=", ".join(MODEL_IDS))
+    parser.add_argument("--preset", default="turbo", metavar="P", help=", ".join(PRESET_NAMES))
+    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--frames", type=int, metavar="N", help="length, 4n+1 frames at 16 fps")
+    parser.add_argument("--size", metavar="WxH", help="area budget; the ratio follows the reference")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:UUID")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.demo)
+    parser.add_argument("--character", metavar="NAME", help="a shipped character (default: the first)")
+    parser.add_argument("--motion", metavar="NAME", help="a shipped motion (default: the first)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT.mp4", help="the video to write (default: results folder)"
+    )
+    _add_model(parser, default_model="mini")
+    _add_json(parser)
+
+
+def _add_golden(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.check_golden)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="golden file (safetensors)")
+    _add_json(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.evaluate)
+    parser.add_argument("model", choices=["mini"])
+    parser.add_argument("--synthetic", action="store_true", help="only our own motions; needs no download")
+    parser.add_argument("--clips", type=int, metavar="N", help="number of clips (default: the whole suite)")
+    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps (default: the suite's)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the contact sheets go")
+    _add_json(parser)
+
+
+def _add_hardware(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.hardware)
+    _add_json(parser)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")

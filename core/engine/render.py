@@ -1,0 +1,206 @@
+"""One render from request to file: load, pose, encode, sample, decode, write."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core import geometry
+from core.catalogue.entries import model_notes
+from core.codec import to_data
+from core.engine.conditioning import Conditions, build_conditions
+from core.engine.determinism import derived_seed
+from core.engine.interfaces import Check, Hooks, ModelBundle
+from core.engine.machine import peak_memory, pick_device
+from core.engine.pipeline import count_forwards, decode, generate
+from core.errors import EngineError
+from core.media.audio import SoundClip, read_sound
+from core.media.images import load_reference
+from core.media.write import WrittenVideo, write_video
+from core.pose.motion import MotionFrames, load_motion
+from core.types import FPS, SCHEMA, Note, Phase, Plan, Progress, RenderEvent, RenderRequest, Result
+
+LoadBundle = Callable[[Plan, torch.device, Hooks], ModelBundle]
+Emit = Callable[[RenderEvent], None]
+Pictures = NDArray[np.uint8]
+DRAWING_FACTOR = 2  # skeletons are drawn at twice the canvas (spec 3.2, 6.2)
+_PACKAGES = ("pirouette-studio", "torch", "diffusers", "transformers", "av", "numpy")
+
+
+@torch.no_grad()
+def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: Hooks, emit: Emit) -> Result:
+    """Render one video; ``emit`` gets progress, memory and notes.
+
+    Args:
+        load_bundle: loads the planned model onto a device.
+        hooks: only its ``check`` is used; progress goes to ``emit``.
+
+    Raises:
+        Cancelled: from ``hooks.check``; nothing is left behind.
+        PirouetteError: an input, the model or the disk; nothing is left behind.
+    """
+    hooks = Hooks(hooks.check, emit)
+    clock = _Clock(hooks.check, emit, {})
+    notes = _Notes(emit, [])
+    notes.add(*model_notes(plan.model, Path(request.reference.path)))
+    with clock.phase("load"):
+        bundle = load_bundle(plan, pick_device(request.device), hooks)
+    with clock.phase("pose"):
+        reference = load_reference(Path(request.reference.path))
+        motion = _load_motion(request, plan, bundle, reference)
+        notes.add(*motion.notes)
+    with clock.phase("encode"):
+        conditions = _encode(request, plan, bundle, reference, motion, hooks)
+    with clock.phase("sample"):
+        latents = generate(bundle, conditions, plan.sampling, request.seed, hooks)
+    settings = describe(request, plan, tuple(notes.texts))
+    frames = clock.decoding(decode(bundle, latents, hooks), len(motion.positive))
+    with clock.phase("decode", "write"):
+        written = _write(request, frames, _sound(request, motion), settings, hooks.check)
+    return Result(
+        output=request.output.path,
+        frames=written.frames,
+        fps=float(FPS),
+        width=written.width,
+        height=written.height,
+        forwards=count_forwards(plan.sampling, conditions.has_negative),
+        seed=request.seed,
+        seconds=clock.seconds,
+        peak_memory=peak_memory(),
+        settings=settings,
+        notes=tuple(notes.texts),
+    )
+
+
+def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict[str, Any]:
+    """The settings that a result remembers: enough to make it again."""
+    return {
+        "schema": SCHEMA,
+        "request": to_data(request),
+        "plan": to_data(plan),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "notes": list(notes),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # run from a checkout that is not installed
+
+
+def _load_motion(
+    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures
+) -> MotionFrames:
+    """Skeletons for this reference; negative ones only where condition guidance uses them."""
+    height, width = reference.shape[:2]
+    canvas = geometry.pose_canvas(width, height, bundle.spec.pose_canvas_area)
+    guided = plan.sampling.condition_guidance_scale > 0
+    return load_motion(
+        Path(request.motion.path),
+        Path(request.keypoints.path) if request.keypoints else None,
+        request.motion_kind,
+        request.trim,
+        plan.frames,
+        (DRAWING_FACTOR * canvas[0], DRAWING_FACTOR * canvas[1]),
+        bundle.spec.pose_hands,
+        bundle.spec.pose_redraw,
+        derived_seed(request.seed, "negative pose") if guided else None,
+    )
+
+
+def _encode(
+    request: RenderRequest,
+    plan: Plan,
+    bundle: ModelBundle,
+    reference: Pictures,
+    motion: MotionFrames,
+    hooks: Hooks,
+) -> Conditions:
+    return build_conditions(
+        bundle,
+        reference,
+        motion.positive,
+        motion.negative,
+        request.prompt,
+        request.negative_prompt,
+        plan.size.area,
+        hooks,
+    )
+
+
+def _sound(request: RenderRequest, motion: MotionFrames) -> SoundClip | None:
+    if not request.output.sound or motion.sound is None:
+        return None
+    return read_sound(motion.sound, motion.start_s, motion.duration_s)
+
+
+def _write(
+    request: RenderRequest,
+    frames: Iterator[Pictures],
+    sound: SoundClip | None,
+    settings: dict[str, Any],
+    check: Check,
+) -> WrittenVideo:
+    kept = settings if request.output.embed_settings else None
+    return write_video(Path(request.output.path), frames, FPS, sound, kept, check)
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """Notes told once and kept for the result."""
+
+    emit: Emit
+    texts: list[str]
+
+    def add(self, *texts: str) -> None:
+        for text in texts:
+            self.texts.append(text)
+            self.emit(Note(text))
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Seconds by phase; announces each phase, checks for a cancel before it and tells the memory after it."""
+
+    check: Check
+    emit: Emit
+    seconds: dict[str, float]
+
+    @contextmanager
+    def phase(self, name: Phase, rest: Phase | None = None) -> Iterator[None]:
+        """Time the block as ``name``; as ``rest`` what ``decoding`` does not count inside it."""
+        self.check()
+        self.emit(Progress(name))
+        began = time.perf_counter()
+        yield
+        inside = self.seconds.get(name, 0.0) if rest else 0.0
+        self.seconds[rest or name] = time.perf_counter() - began - inside
+        self.emit(peak_memory())
+
+    def decoding(self, chunks: Iterator[Pictures], expected: int) -> Iterator[Pictures]:
+        """Pass chunks on, timed as ``decode``, then announce ``write``; a wrong total fails here."""
+        self.seconds["decode"] = 0.0
+        count = 0
+        while True:
+            began = time.perf_counter()
+            chunk = next(chunks, None)
+            self.seconds["decode"] += time.perf_counter() - began
+            if chunk is None:
+                break
+            count += len(chunk)
+            yield chunk
+        if count != expected:
+            raise EngineError("The decoder gave a wrong number of frames.", value=count, limit=expected)
+        self.emit(Progress("write"))

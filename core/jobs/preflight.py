@@ -1,0 +1,175 @@
+"""Everything about a request that can be checked before the engine starts."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.catalogue.entries import entry, model_notes
+from core.catalogue.planner import check_frames, plan
+from core.errors import BadImage, BadSetting, DiskError
+from core.geometry import PATCH, latent_size
+from core.hardware import list_gpus, parse_device, require_gpu
+from core.media.images import load_reference
+from core.pose.motion import MotionInfo, inspect_motion
+from core.types import MediaInput, Plan, RenderRequest, Size, Trim
+
+MIN_FREE_BYTES = 200 * 1024 * 1024
+_HASH_CHUNK_BYTES = 1024 * 1024
+FreeBytes = Callable[[Path], int]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that can be started.
+
+    Attributes:
+        request: the request with the content hashes of its files.
+        plan: what will run.
+        motion: facts about the motion.
+        notes: what the user should know beforehand.
+    """
+
+    request: RenderRequest
+    plan: Plan
+    motion: MotionInfo
+    notes: tuple[str, ...]
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space of the drive that ``folder`` is on."""
+    return shutil.disk_usage(folder).free
+
+
+def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
+    """All checks, the cheap ones first; leaves nothing behind.
+
+    Raises:
+        BadInput: the subclass says which input; DiskError: the output cannot be written.
+    """
+    require_gpu(parse_device(request.device), list_gpus())
+    model = entry(request.model)
+    check_trim(request.trim)
+    if request.frames is not None:
+        check_frames(request.frames, model.native_frames)
+    check_output(request)
+    check_space(existing_folder(Path(request.output.path)), free)
+    reference = load_reference(Path(request.reference.path))
+    motion = inspect_motion(*_motion_paths(request), request.motion_kind)
+    planned = plan(request, motion.frames_at_16)
+    check_shape(reference.shape[1], reference.shape[0], planned.size)
+    notes = model_notes(model.id, Path(request.reference.path))
+    return Checked(pinned(request), planned, motion, notes)
+
+
+def check_trim(trim: Trim) -> None:
+    """Raises ``BadSetting`` unless 0 <= start < end."""
+    if not 0 <= trim.start_s < float("inf") or (trim.end_s is not None and not trim.start_s < trim.end_s):
+        raise BadSetting(
+            "The selected part of the motion is empty or starts before zero.",
+            value=f"{trim.start_s} s to {trim.end_s} s",
+            limit="0 <= start < end",
+            action="Choose a start before the end.",
+        )
+
+
+def check_output(request: RenderRequest) -> None:
+    """The output is an MP4 that overwrites no input, in a folder (made later if missing) that can be written.
+
+    Raises:
+        BadSetting: another ending, a folder, or one of the inputs.
+        DiskError: files cannot be made there.
+    """
+    output = Path(request.output.path)
+    if output.suffix.lower() != ".mp4" or output.is_dir():
+        raise BadSetting(
+            f"The output '{output}' is no MP4 file name.",
+            value=output,
+            limit="*.mp4",
+            action="Let it end in .mp4.",
+        )
+    inputs = [item for item in (request.reference, request.motion, request.keypoints) if item is not None]
+    if any(_same_file(output, Path(item.path)) for item in inputs):
+        raise BadSetting(
+            "The output would overwrite an input.", value=output, action="Choose another output."
+        )
+    _check_writable(existing_folder(output))
+
+
+def existing_folder(output: Path) -> Path:
+    """The folder of a file, or the nearest one above it that exists (or is a file, which fails later)."""
+    return next(folder for folder in output.absolute().parents if folder.exists())
+
+
+def check_space(folder: Path, free: FreeBytes) -> None:
+    """Raises ``DiskError`` below ``MIN_FREE_BYTES``."""
+    available = free(folder)
+    if available < MIN_FREE_BYTES:
+        megabytes = f"{available // 2**20} MB free, {MIN_FREE_BYTES // 2**20} MB needed"
+        raise DiskError(
+            f"The drive of '{folder}' is full: {megabytes}.",
+            value=available,
+            limit=MIN_FREE_BYTES,
+            action="Free some space or choose another folder.",
+        )
+
+
+def check_shape(width: int, height: int, size: Size) -> None:
+    """Raises ``BadImage`` where a picture of this shape leaves no room in the area budget."""
+    if min(latent_size(width, height, size.area)) < PATCH:
+        raise BadImage(
+            f"The reference picture of {width}x{height} is too narrow for a video of {size.area} pixels.",
+            value=f"{width}x{height}",
+            limit=f"both sides of the video at least {PATCH * 8} pixels",
+            action="Crop the picture to a more usual shape.",
+        )
+
+
+def pinned(request: RenderRequest) -> RenderRequest:
+    """The request with the SHA-256 of every file; folders stay without."""
+    return replace(
+        request,
+        reference=_pin(request.reference),
+        motion=_pin(request.motion),
+        keypoints=_pin(request.keypoints) if request.keypoints else None,
+    )
+
+
+def _motion_paths(request: RenderRequest) -> tuple[Path, Path | None]:
+    return Path(request.motion.path), Path(request.keypoints.path) if request.keypoints else None
+
+
+def _pin(item: MediaInput) -> MediaInput:
+    path = Path(item.path)
+    if item.sha256 is not None or not path.is_file():
+        return item
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return replace(item, sha256=digest.hexdigest())
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist
+        return False
+
+
+def _check_writable(folder: Path) -> None:
+    """Makes and removes a temporary file: permissions alone do not tell on every file system."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise DiskError(
+            f"The output folder '{folder}' cannot be written: {error.strerror or error}.",
+            value=folder,
+            limit="a folder in which files can be made",
+            action="Choose another folder.",
+        ) from error

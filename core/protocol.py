@@ -1,0 +1,129 @@
+"""Messages between the app and the engine process: a 4-byte big-endian length, then one JSON object in UTF-8.
+
+Both sides say hello with their protocol version first. This stands on the ground floor because the engine,
+which lies below ``core.jobs``, speaks it too.
+
+    app -> engine   hello, render {request, plan}, cancel; end of stream means that the app is gone
+    engine -> app   hello, event {event}
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import IO, Any
+
+from core.codec import from_data, to_data
+from core.errors import EngineError
+from core.types import Plan, RenderEvent, RenderRequest
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+Message = dict[str, Any]
+
+
+class ProtocolError(EngineError):
+    """The stream does not follow the protocol."""
+
+
+def encode(message: Message) -> bytes:
+    """One frame: length and JSON; raises ``ProtocolError`` when it is too large or no JSON."""
+    try:
+        body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"A message cannot be written as JSON: {error}.") from error
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise ProtocolError("A message is too large.", value=len(body), limit=MAX_MESSAGE_BYTES)
+    return _LENGTH.pack(len(body)) + body
+
+
+def write_message(stream: IO[bytes], message: Message) -> None:
+    """Write one frame and flush."""
+    stream.write(encode(message))
+    stream.flush()
+
+
+def read_message(stream: IO[bytes]) -> Message | None:
+    """The next message, or None where the stream ended between two messages.
+
+    Raises:
+        ProtocolError: the stream ended inside a message, or the message is too large or not a JSON object.
+    """
+    head = _read_up_to(stream, _LENGTH.size)
+    if not head:
+        return None
+    if len(head) < _LENGTH.size:
+        raise ProtocolError("The stream ended inside a length.", value=len(head), limit=_LENGTH.size)
+    (size,) = _LENGTH.unpack(head)
+    if size > MAX_MESSAGE_BYTES:
+        raise ProtocolError("A message is too large.", value=size, limit=MAX_MESSAGE_BYTES)
+    body = _read_up_to(stream, size)
+    if len(body) < size:
+        raise ProtocolError("The stream ended inside a message.", value=len(body), limit=size)
+    return _parse(body)
+
+
+def _read_up_to(stream: IO[bytes], size: int) -> bytes:
+    """Exactly ``size`` bytes, fewer only at the end of the stream (a pipe may hand out less at a time)."""
+    parts = bytearray()
+    while len(parts) < size:
+        part = stream.read(size - len(parts))
+        if not part:
+            break
+        parts += part
+    return bytes(parts)
+
+
+def _parse(body: bytes) -> Message:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"A message is not JSON: {error}.") from error
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError("A message is no object with a type.", value=str(message)[:80])
+    return message
+
+
+def hello() -> Message:
+    """The first message of either side."""
+    return {"type": "hello", "protocol": VERSION}
+
+
+def check_hello(message: Message | None) -> None:
+    """Raises ``ProtocolError`` unless ``message`` is a hello of our version."""
+    if message is None:
+        raise ProtocolError("The other side said nothing.")
+    if message["type"] != "hello" or message.get("protocol") != VERSION:
+        raise ProtocolError(
+            "The engine and the app do not fit together.",
+            value=message.get("protocol"),
+            limit=VERSION,
+            action="Reinstall Pirouette.",
+        )
+
+
+def render_message(request: RenderRequest, plan: Plan) -> Message:
+    """Asks the engine for one render."""
+    return {"type": "render", "request": to_data(request), "plan": to_data(plan)}
+
+
+def read_render(message: Message) -> tuple[RenderRequest, Plan]:
+    """Request and plan of a render message; raises ``BadInput`` when they are malformed."""
+    return from_data(message.get("request"), RenderRequest), from_data(message.get("plan"), Plan)
+
+
+def cancel_message() -> Message:
+    """Asks the engine to stop at the next check."""
+    return {"type": "cancel"}
+
+
+def event_message(event: RenderEvent) -> Message:
+    """Tells the app what happened."""
+    return {"type": "event", "event": to_data(event, RenderEvent)}
+
+
+def read_event(message: Message) -> RenderEvent:
+    """The event of an event message."""
+    event: RenderEvent = from_data(message.get("event"), RenderEvent)
+    return event
