@@ -52,19 +52,11 @@ def with_uv(python: Path) -> bool:
     return False
 
 
-def pip_command(python: Path, nvidia: bool) -> list[str]:
-    """Without a GPU the constraint names a release that has a build without CUDA."""
+def pip_command(python: Path, nvidia: bool, terminal: bool) -> list[str]:
+    """Without a GPU the constraint names a release that has a build without CUDA; logs get errors only."""
     constraints = [] if nvidia else ["--constraint", "constraints/cpu.txt"]
-    return [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--quiet",
-        *constraints,
-        *WHAT,
-    ]
+    talk = ["--disable-pip-version-check", *([] if terminal else ["-qq"])]
+    return [str(python), "-m", "pip", "install", *talk, *constraints, *WHAT]
 
 
 def main(folder: Path) -> int:
@@ -79,7 +71,7 @@ def main(folder: Path) -> int:
     if with_uv(python):
         return 0
     print("Installing packages (a few minutes the first time).", flush=True)
-    return subprocess.run(pip_command(python, has_nvidia()), cwd=ROOT).returncode
+    return subprocess.run(pip_command(python, has_nvidia(), sys.stdout.isatty()), cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""What holds for every test: own folders, no network, no screen, one thread, nothing left running."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before Qt or torch is imported by any test module.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+NO_NETWORK = Path(__file__).resolve().parent / "fakes" / "no_network"
+GRACE_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, models and results of a test stay in its own folder."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("PIROUETTE_HOME", str(home))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this process nor any Python it starts may make an internet socket."""
+
+    class LocalSocket(socket.socket):
+        def __init__(self, family: int = -1, *args: object, **kwargs: object) -> None:
+            if family in (-1, socket.AF_INET, socket.AF_INET6):
+                raise AssertionError("A socket was opened: nothing may talk to the network unasked.")
+            super().__init__(family, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "socket", LocalSocket)
+    folders = [str(NO_NETWORK), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, folders)))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """A thread that a test started must have ended by the end of the test."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and not _harmless(thread)]
+    for thread in left:
+        thread.join(GRACE_S / len(left))
+    alive = [thread.name for thread in left if thread.is_alive()]
+    assert not alive, f"Threads left running: {alive}"
+
+
+def _harmless(thread: threading.Thread) -> bool:
+    """Threads that no test can end: tqdm's monitor, and Python's stand-ins for threads made in C++."""
+    return isinstance(thread, threading._DummyThread) or type(thread).__name__ == "TMonitor"
