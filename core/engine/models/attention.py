@@ -1,4 +1,4 @@
-"""Attention over tokens: the one kernel call, self-attention with rotary positions, text and image cross-attention.
+"""Attention over tokens: the one kernel call, rotary self-attention, text and image cross-attention.
 
 Shape letters: B batch, L tokens, D width, N heads, d = D / N.
 """
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.engine.models.norms import RMSNorm
 from core.engine.models.rope import RopeTable, apply_rope
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -31,21 +32,8 @@ def compute_cast(x: Tensor) -> Tensor:
     return x
 
 
-class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) * weight over the whole width, float32 in and out."""
-
-    def __init__(self, dim: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., D] -> [..., D] float32."""
-        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
-
-
 class Context(NamedTuple):
-    """What cross-attention looks at: ``image`` [B, 257, D] (both CLIP pictures, summed), ``text`` [B, 512, D]."""
+    """What cross-attention looks at: ``image`` [B, 257, D] (CLIP pictures, summed), ``text`` [B, 512, D]."""
 
     image: Tensor
     text: Tensor
@@ -67,7 +55,7 @@ class SelfAttention(nn.Module):
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, N, d]."""
-        return x.unflatten(-1, (self.num_heads, -1))
+        return torch.unflatten(x, -1, (self.num_heads, -1))
 
     def forward(self, x: Tensor, rope: RopeTable) -> Tensor:
         """x [B, L, D] -> [B, L, D]."""
@@ -80,7 +68,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """One query, two separate softmaxes (text and image) whose results are added before the output projection."""
+    """One query, two separate softmaxes (text, image); their results are added before the output projection."""
 
     def __init__(self, dim: int, num_heads: int, eps: float) -> None:
         super().__init__()
@@ -97,7 +85,7 @@ class CrossAttention(nn.Module):
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, N, d]."""
-        return x.unflatten(-1, (self.num_heads, -1))
+        return torch.unflatten(x, -1, (self.num_heads, -1))
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """x [B, L, D] -> [B, L, D]."""

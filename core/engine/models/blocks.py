@@ -1,6 +1,6 @@
 """Transformer block and output head with time modulation.
 
-The residual stream, the norms and the modulation stay float32 under autocast; only matrix products run in 16 bit.
+The residual stream, the norms and the modulation stay float32 under autocast; only products run in 16 bit.
 """
 
 from __future__ import annotations
@@ -13,21 +13,8 @@ from torch import Tensor, nn
 
 from core.engine.models.attention import Context, CrossAttention, SelfAttention, compute_cast
 from core.engine.models.config import TransformerConfig
+from core.engine.models.norms import AffineLayerNorm, layer_norm
 from core.engine.models.rope import RopeTable
-
-
-def layer_norm(x: Tensor, eps: float, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """Layer norm over the last axis, float32 whatever the inputs' dtype."""
-    affine = (None, None) if weight is None or bias is None else (weight.float(), bias.float())
-    return F.layer_norm(x.float(), x.shape[-1:], *affine, eps)
-
-
-class AffineLayerNorm(nn.LayerNorm):
-    """Layer norm with weight and bias, computed and returned in float32."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., D] -> [..., D] float32."""
-        return layer_norm(x, self.eps, self.weight, self.bias)
 
 
 def initial_modulation(rows: int, dim: int) -> nn.Parameter:
@@ -55,7 +42,8 @@ class Block(nn.Module):
         x = x + gate1 * self.self_attn(layer_norm(x, self.eps) * (1 + scale1) + shift1, rope)
         x = x + self.cross_attn(self.norm3(x), context)
         hidden = compute_cast(layer_norm(x, self.eps) * (1 + scale2) + shift2)
-        return x + gate2 * self.ffn(hidden)
+        out: Tensor = x + gate2 * self.ffn(hidden)
+        return out
 
 
 class Head(nn.Module):

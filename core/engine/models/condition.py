@@ -1,7 +1,7 @@
 """SteadyDancer's condition modules: temporal motion coherence, spatial structure, frame-wise alignment.
 
-Source: SteadyDancer (arXiv 2511.19320), its condition-reconciliation and pose-modulation modules. Shape letters:
-B batch, C channels (16), T latent frames, H W latent size.
+Source: SteadyDancer (arXiv 2511.19320), its condition reconciliation and pose modulation.
+Shape letters: B batch, C channels (16), T latent frames, H W latent size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.engine.models.attention import compute_cast
-from core.engine.models.blocks import layer_norm
+from core.engine.models.norms import InstanceNorm, layer_norm
 
 NORM_EPS = 1e-5
 
@@ -22,7 +22,7 @@ def hard_sigmoid(x: Tensor) -> Tensor:
 
 
 class FactorisedConv(nn.Module):
-    """A 1x3x3 convolution per channel and frame, SiLU, then a 3x1x1 convolution over time (zero padding, not causal)."""
+    """1x3x3 per channel and frame, SiLU, then 3x1x1 over time (zero padding on both sides, not causal)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class FactorisedConv(nn.Module):
         frames = x.transpose(1, 2).flatten(0, 1)
         # as a 2-D convolution with frames as batch: depth-wise 3-D kernels are slow on GPUs
         frames = F.conv2d(frames, self.spatial.weight.squeeze(2), padding=1, groups=self.spatial.groups)
-        out: Tensor = self.temporal(F.silu(frames).unflatten(0, (x.shape[0], -1)).transpose(1, 2))
+        out: Tensor = self.temporal(torch.unflatten(F.silu(frames), 0, (x.shape[0], -1)).transpose(1, 2))
         return out
 
 
@@ -61,7 +61,7 @@ class ChannelGate(nn.Module):
 
 
 class SpatialStructure(nn.Module):
-    """Spatial Structure Adaptive Extractor: a dynamic convolution, decomposed, whose kernel depends on the frame.
+    """Spatial Structure Adaptive Extractor: a decomposed convolution whose kernel depends on the frame.
 
     Source of the decomposition: "Revisiting Dynamic Convolution via Matrix Decomposition" (arXiv 2103.08756).
     """
@@ -75,17 +75,17 @@ class SpatialStructure(nn.Module):
         self.fc = nn.Sequential(nn.Linear(channels, self.inner, bias=False), ChannelGate(self.inner))
         self.fc_phi = nn.Linear(self.inner, self.inner**2, bias=False)
         self.fc_scale = nn.Linear(self.inner, channels, bias=False)
-        self.bn1 = nn.GroupNorm(self.inner, self.inner, NORM_EPS)
-        self.bn2 = nn.GroupNorm(self.inner, self.inner, NORM_EPS)
+        self.bn1 = InstanceNorm(self.inner, NORM_EPS)
+        self.bn2 = InstanceNorm(self.inner, NORM_EPS)
 
     def forward(self, frames: Tensor) -> Tensor:
         """[n, C, H, W], frames as batch -> [n, C, H, W]."""
         a = self.fc(frames.mean(dim=(2, 3)))
-        phi = self.fc_phi(a).unflatten(-1, (self.inner, self.inner))
+        phi = torch.unflatten(self.fc_phi(a), -1, (self.inner, self.inner))
         static = hard_sigmoid(self.fc_scale(a))[:, :, None, None] * self.conv(frames)
-        z1 = self.bn1(self.conv_q(frames).float())
-        mixed = torch.matmul(phi, z1.flatten(2)).unflatten(2, z1.shape[2:])
-        out: Tensor = self.conv_p(self.bn2(mixed.float()) + z1) + static
+        z1 = self.bn1(self.conv_q(frames))
+        mixed = torch.matmul(phi, z1.flatten(2)).view_as(z1)
+        out: Tensor = self.conv_p(self.bn2(mixed) + z1) + static
         return out
 
 
@@ -114,7 +114,7 @@ class ChannelNorm(nn.Module):
 
 
 class TimeAttention(nn.Module):
-    """Multi-head attention over the frames, for every pixel by itself; packed projections in the order q, k, v."""
+    """Multi-head attention over the frames, each pixel by itself; projections packed in the order q, k, v."""
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
@@ -128,17 +128,17 @@ class TimeAttention(nn.Module):
 
         Kernels take two batch axes of at most 65,535 each; B*H*W in one axis would exceed that.
         """
-        x = x.unflatten(-1, (self.num_heads, -1)).permute(0, 2, 3, 4, 1, 5)
+        x = torch.unflatten(x, -1, (self.num_heads, -1)).permute(0, 2, 3, 4, 1, 5)
         return x.flatten(2, 3).flatten(0, 1)
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query, memory [B, T, H, W, dim] -> [B, T, H, W, dim]."""
-        batch, _, height, width, dim = query.shape
+        batch, frames, height, width, dim = query.shape
         q = F.linear(query, self.in_proj_weight[:dim], self.in_proj_bias[:dim])
         k, v = F.linear(memory, self.in_proj_weight[dim:], self.in_proj_bias[dim:]).chunk(2, dim=-1)
         q, k, v = (self.rows_of_heads(x) for x in (q, k, v))
         out = F.scaled_dot_product_attention(q, k, v)
-        out = out.unflatten(0, (batch, height)).unflatten(2, (width, -1)).permute(0, 4, 1, 2, 3, 5)
+        out = out.reshape(batch, height, width, self.num_heads, frames, -1).permute(0, 4, 1, 2, 3, 5)
         projected: Tensor = self.out_proj(out.flatten(-2))
         return projected
 

@@ -13,7 +13,7 @@ from core.errors import BadCheckpoint
 class TransformerConfig:
     """Sizes from which every tensor shape of the transformer follows.
 
-    ``in_dim`` counts the channels of a plain Wan2.1 I2V input (noisy latent 16, mask 4, image latent 16),
+    ``in_dim`` counts the channels of a plain Wan2.1 I2V input (noisy latent 16, mask 4, image latent 16), and
     ``in_dim_c`` those of the pose condition. Raises ``BadCheckpoint`` for sizes that do not fit together.
     """
 
@@ -35,7 +35,7 @@ class TransformerConfig:
             raise BadCheckpoint("Every size of the transformer must be positive.", value=self, limit="> 0")
         if self.dim % self.num_heads or self.head_dim % 2:
             raise BadCheckpoint(
-                f"The transformer's width {self.dim} does not split into {self.num_heads} heads of even width.",
+                f"A width of {self.dim} does not split into {self.num_heads} heads of even width.",
                 value=self.dim,
                 limit=f"a multiple of {2 * self.num_heads}",
             )

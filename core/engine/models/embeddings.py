@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.engine.models.norms import AffineLayerNorm
+
 PATCH = 2
 
 
 def timestep_sinusoid(t: Tensor, dim: int) -> Tensor:
-    """t [B] in 0..1000 -> [B, dim] float32: cosines first, then sines, of t * 10000^(-i / (dim/2)) in float64."""
+    """t [B] in 0..1000 -> [B, dim] float32: cosines, then sines, of t * 10000^(-i / (dim/2)) in float64."""
     half = dim // 2
     steps = torch.arange(half, dtype=torch.float64, device=t.device) / half
     angles = t.double()[:, None] * torch.pow(10000.0, -steps)
@@ -23,11 +25,11 @@ class ImageEmbedding(nn.Module):
     def __init__(self, clip_dim: int, dim: int) -> None:
         super().__init__()
         self.proj = nn.Sequential(
-            nn.LayerNorm(clip_dim),
+            AffineLayerNorm(clip_dim),
             nn.Linear(clip_dim, clip_dim),
             nn.GELU(),
             nn.Linear(clip_dim, dim),
-            nn.LayerNorm(dim),
+            AffineLayerNorm(dim),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -38,13 +40,14 @@ class ImageEmbedding(nn.Module):
 
 def patchify(latents: Tensor) -> Tensor:
     """[B, C, T, H, W] -> [B, T, H/2, W/2, C*4], values of a patch ordered (channel, row, column)."""
-    x = latents.unflatten(3, (-1, PATCH)).unflatten(5, (-1, PATCH))  # B C T H/2 2 W/2 2
+    batch, channels, frames, height, width = latents.shape
+    x = latents.reshape(batch, channels, frames, height // PATCH, PATCH, width // PATCH, PATCH)
     return x.permute(0, 2, 3, 5, 1, 4, 6).flatten(4)
 
 
 def unpatchify(tokens: Tensor) -> Tensor:
     """[B, T, H/2, W/2, 4*C] -> [B, C, T, H, W], values of a patch ordered (row, column, channel)."""
-    x = tokens.unflatten(-1, (PATCH, PATCH, -1))  # B T H/2 W/2 2 2 C
+    x = torch.unflatten(tokens, -1, (PATCH, PATCH, -1))  # B T H/2 W/2 2 2 C
     return x.permute(0, 6, 1, 2, 4, 3, 5).flatten(5).flatten(3, 4)
 
 

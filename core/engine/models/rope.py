@@ -1,8 +1,9 @@
 """Rotary positions over (frame, row, column), in real arithmetic.
 
-Neighbouring channels (2j, 2j+1) of a head form a pair that is turned by an angle. The pairs are shared out among
-the axes: columns and rows get a third each (rounded down), time the rest. Angle of pair i of n at position p:
-p * 10000^(-i/n). Angles are computed in float64, the turn in float32 (RoFormer, arXiv 2104.09864; Wan2.1's split).
+Neighbouring channels (2j, 2j+1) of a head form a pair that is turned by an angle. The pairs are shared out
+among the axes: columns and rows get a third each (rounded down), time the rest. Angle of pair i of n at
+position p: p * 10000^(-i/n), computed in float64; the turn itself is float32.
+Source: RoFormer (arXiv 2104.09864), with Wan2.1's split of the pairs.
 """
 
 from __future__ import annotations
@@ -50,6 +51,6 @@ def rope_table(grid: tuple[int, int, int], head_dim: int, device: torch.device) 
 
 def apply_rope(x: Tensor, table: RopeTable) -> Tensor:
     """Turn x [B, L, N, head_dim]; computed and returned in float32."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = torch.unflatten(x.float(), -1, (-1, 2)).unbind(-1)
     turned = torch.stack([even * table.cos - odd * table.sin, even * table.sin + odd * table.cos], dim=-1)
     return turned.flatten(-2)

@@ -1,7 +1,7 @@
 """SteadyDancer's video transformer: Wan2.1 image-to-video plus pose conditions and two reference frames.
 
-Source: SteadyDancer (arXiv 2511.19320) on Wan2.1-I2V-14B (arXiv 2503.20314). Shape letters: B batch, C channels,
-T latent frames, H W latent size (even), D width. 16-bit weights run under ``torch.autocast``.
+Source: SteadyDancer (arXiv 2511.19320) on Wan2.1-I2V-14B (arXiv 2503.20314). Shape letters: B batch,
+C channels, T latent frames, H W latent size (even), D width. 16-bit weights run under ``torch.autocast``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from core.errors import BadInput
 class SteadyDancerTransformer(nn.Module):
     """Predicts the flow velocity (noise minus picture) of a noisy latent video.
 
-    ``forward`` is ``velocity`` after three steps that do not depend on x and t, so that a render may take them
-    once: ``embed_context``, ``embed_references`` and ``fuse_condition``.
+    ``forward`` is ``velocity`` after three steps that do not depend on x and t, so that a render may
+    take them once: ``embed_context``, ``embed_references`` and ``fuse_condition``.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -92,7 +92,7 @@ class SteadyDancerTransformer(nn.Module):
         rope = rope_table(grid, self.config.head_dim, x.device)
         for block in self.blocks:
             hidden = block(hidden, e0, context, rope)
-        return unpatchify(self.head(hidden, e).unflatten(1, grid))[:, :, :frames]
+        return unpatchify(torch.unflatten(self.head(hidden, e), 1, grid))[:, :, :frames]
 
     def embed_context(self, text: Tensor, clip_x: Tensor, clip_c: Tensor | None = None) -> Context:
         """Text and CLIP tokens for cross-attention. Padding is attended to: the model was trained so."""
@@ -119,14 +119,16 @@ class SteadyDancerTransformer(nn.Module):
         """Condition plus its temporal and its spatial features, [B, 16, T, H, W]."""
         temporal = self.condition_embedding_temporal(condition)
         spatial = self.condition_embedding_spatial(condition.transpose(1, 2).flatten(0, 1))
-        return condition + temporal + spatial.unflatten(0, (condition.shape[0], -1)).transpose(1, 2)
+        spatial = torch.unflatten(spatial, 0, (condition.shape[0], -1)).transpose(1, 2)
+        fused: Tensor = condition + temporal + spatial
+        return fused
 
     def embed_time(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """t [B] -> e [B, D] and e0 [B, 6, D], float32; computed in the weights' own dtype, not in autocast's."""
+        """t [B] -> e [B, D] and e0 [B, 6, D], float32; computed in the weights' dtype, not autocast's."""
         with torch.autocast(t.device.type, enabled=False):
-            weights = self.time_embedding[0].weight
-            e = self.time_embedding(timestep_sinusoid(t, self.config.freq_dim).to(weights.dtype))
-            e0 = self.time_projection(e).unflatten(1, (6, -1))
+            angles = timestep_sinusoid(t, self.config.freq_dim).to(self.patch_embedding.weight.dtype)
+            e: Tensor = self.time_embedding(angles)
+            e0 = torch.unflatten(self.time_projection(e), 1, (6, -1))
         return e.float(), e0.float()
 
     def _check(self, x: Tensor, condition: Tensor, y: Tensor) -> None:
@@ -140,7 +142,7 @@ class SteadyDancerTransformer(nn.Module):
         for name, tensor in (("condition", condition), ("y", y)):
             if tensor.shape[2:] != x.shape[2:]:
                 raise BadInput(
-                    f"{name} has frames and size {tuple(tensor.shape[2:])}, the latent has {tuple(x.shape[2:])}.",
+                    f"{name} has frames and size {tuple(tensor.shape[2:])}, x has {tuple(x.shape[2:])}.",
                     value=tuple(tensor.shape[2:]),
                     limit=tuple(x.shape[2:]),
                 )

@@ -81,7 +81,7 @@ class _Modules:
 
     def run_unpatchify(self) -> Tensor:
         tokens = self.tensors.get("unpatchify.in", self.tensors["head.out"])
-        return unpatchify(tokens.unflatten(1, self.grid))[0]
+        return unpatchify(torch.unflatten(tokens, 1, self.grid))[0]
 
     def run_img_emb(self) -> Tensor:
         x = self.tensors["img_emb.in"]
