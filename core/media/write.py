@@ -85,7 +85,7 @@ def write_video(
 
 
 class _Sink:
-    """The open file as libav sees it; remembers the error of a write, which libav reports without its cause."""
+    """The open file as libav sees it; remembers why a write failed, which libav does not tell."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
