@@ -71,13 +71,12 @@ def fill(module: nn.Module, state: dict[str, Tensor], source: str, ignored: Iter
     wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
-    shapes = [
-        f"{key} {found[key]} instead of {wanted[key]}" for key in wanted if found.get(key, ()) != wanted[key]
-    ]
+    differing = sorted(key for key in wanted.keys() & found.keys() if found[key] != wanted[key])
+    shapes = [f"{key} {found[key]} instead of {wanted[key]}" for key in differing]
     problems = [
         *([f"{len(missing)} tensors missing ({_some(missing)})"] if missing else []),
         *([f"{len(unknown)} unknown tensors ({_some(unknown)})"] if unknown else []),
-        *([f"other shapes ({_some(shapes)})"] if shapes and not missing else []),
+        *([f"other shapes ({_some(shapes)})"] if shapes else []),
     ]
     if problems:
         message = f"{source} does not fit this model: {'; '.join(problems)}."

@@ -106,9 +106,14 @@ def build_clip_vision(
     return ClipVision(model.to(device))
 
 
-def load_clip_vision(path: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> ClipVision:
-    """ViT-H/14 from a safetensors file; raises ``BadCheckpoint``."""
-    return build_clip_vision(read_tensors(path, dtype), vit_h_config(), device, dtype, path.name)
+def load_clip_vision(
+    path: Path,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    config: CLIPVisionConfig | None = None,
+) -> ClipVision:
+    """ViT-H/14, or a tower of another size, from a safetensors file; raises ``BadCheckpoint``."""
+    return build_clip_vision(read_tensors(path, dtype), config or vit_h_config(), device, dtype, path.name)
 
 
 def transformers_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -127,7 +127,11 @@ def build_umt5(
 
 
 def load_umt5(
-    weights: Path, tokenizer: Path, device: torch.device, dtype: torch.dtype = torch.bfloat16
+    weights: Path,
+    tokenizer: Path,
+    device: torch.device,
+    dtype: torch.dtype = torch.bfloat16,
+    config: UMT5Config | None = None,
 ) -> UMT5TextEncoder:
     """umT5-XXL whose weights (11 GB in 16 bits) are read on demand; the tokenizer is read now, from disk.
 
@@ -138,7 +142,9 @@ def load_umt5(
     """
 
     def load() -> UMT5EncoderModel:
-        return build_umt5(read_tensors(weights, dtype), umt5_xxl_config(), device, dtype, weights.name)
+        return build_umt5(
+            read_tensors(weights, dtype), config or umt5_xxl_config(), device, dtype, weights.name
+        )
 
     return UMT5TextEncoder(load, load_tokenizer(tokenizer))
 

@@ -99,9 +99,9 @@ def build_wan_vae(state: Mapping[str, Tensor], device: torch.device, source: str
     return WanVAE(model.to(device))
 
 
-def load_wan_vae(path: Path, device: torch.device) -> WanVAE:
+def load_wan_vae(path: Path, device: torch.device, **config: Any) -> WanVAE:
     """The VAE of Wan 2.1 from a safetensors file; raises ``BadCheckpoint``."""
-    return build_wan_vae(read_tensors(path, torch.float32), device, path.name)
+    return build_wan_vae(read_tensors(path, torch.float32), device, path.name, **config)
 
 
 def diffusers_name(key: str, num_res_blocks: int) -> str:
