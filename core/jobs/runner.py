@@ -72,10 +72,13 @@ class Runner:
         process = self._start(parse_device(request.device))
         reader = threading.Thread(target=self._read_log, args=(process,), name="engine-log", daemon=True)
         reader.start()
+        outcome: Result | Failure | ProtocolError | None = None
         try:
             outcome = self._converse(process, request, plan, on_event)
-        except (ProtocolError, BrokenPipeError):
-            outcome = None  # the engine died in the middle of a message; its exit code says more
+        except ProtocolError as error:
+            outcome = error
+        except BrokenPipeError:
+            outcome = None  # the engine died before it listened: its exit code says more
         finally:
             self._end(process, reader)
             if process.returncode != 0:
@@ -164,13 +167,17 @@ class Runner:
         reader.join()
         _close(_pipe(process.stdout))
 
-    def _judge(self, process: subprocess.Popen[bytes], outcome: Result | Failure | None) -> Result:
+    def _judge(
+        self, process: subprocess.Popen[bytes], outcome: Result | Failure | ProtocolError | None
+    ) -> Result:
         if isinstance(outcome, Result):
             return outcome  # the file is on disk: a cancel that came later has nothing left to stop
         if self._cancelled.is_set():
             raise Cancelled()
         if isinstance(outcome, Failure):
             raise from_json(outcome.error)
+        if isinstance(outcome, ProtocolError) and process.returncode == 0:
+            raise outcome
         raise died(process.returncode, tuple(self._tail))
 
     def _read_log(self, process: subprocess.Popen[bytes]) -> None:
