@@ -7,7 +7,7 @@ published, see the catalogue). A file under another name is recognised by its te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from core.catalogue.entries import mini_folder
 from core.engine.interfaces import Hooks, ModelBundle, ModelSpec
 from core.engine.models.config import STEADYDANCER_14B, TransformerConfig
 from core.errors import BadCheckpoint, BadSetting
 from core.geometry import POSE_CANVAS_AREA
-from core.settings import places, resources
+from core.settings import places
 from core.types import MODEL_IDS, Plan, Progress
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
 
         hooks.check()
         hooks.on_progress(Progress("load", 0, 1))
-        return load_mini(resources() / "models" / "mini", device)
+        return load_mini(mini_folder(), device)
     files = find_files(plan, places().models)
     return _load_parts(plan, files, device, hooks, sizes or Sizes())
 
@@ -150,7 +151,7 @@ def _load_parts(
 
     dtype = _weights_dtype(plan)
     text_device = device if plan.residency == "resident" else torch.device("cpu")
-    loaders = {
+    loaders: dict[str, Callable[[], Any]] = {
         TEXT: lambda: load_umt5(files[TEXT], files[TOKENIZER], text_device, config=sizes.text),
         VAE: lambda: load_wan_vae(files[VAE], device, **sizes.vae),
         IMAGE: lambda: load_clip_vision(files[IMAGE], device, config=sizes.image),

@@ -79,7 +79,8 @@ def golden_bundle(golden: GoldenFile) -> ModelBundle:
     config = golden.config
     transformer = SteadyDancerTransformer(config_of(config["transformer"]))
     transformer.load_state_dict(golden.state_dict(), strict=True)
-    text = {PROMPT: golden.tensors["in.context"], NEGATIVE: golden.tensors["in.context_null"]}
+    prompt = golden.tensors["in.context"]
+    text = {PROMPT: prompt, NEGATIVE: golden.tensors.get("in.context_null", prompt)}
     return ModelBundle(
         spec=ModelSpec("golden", config["max_area"], config["frame_num"], config["max_area"]),
         transformer=transformer.eval().requires_grad_(False),
