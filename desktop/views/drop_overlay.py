@@ -46,7 +46,7 @@ class DropOverlay(QWidget):
         """A veil, a frame and one sentence."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), QColor(0, 0, 0, 170))
+        painter.fillRect(self.rect(), QColor(0, 0, 0, 205))
         accent = self.palette().color(QPalette.ColorRole.Highlight).lighter(130)
         painter.setPen(QPen(accent, 3, Qt.PenStyle.DashLine))
         inside = self.rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)

@@ -44,7 +44,7 @@ class LibraryView(QWidget):
         self._list.setAccessibleName(self._heading())
         self._list.currentItemChanged.connect(self._on_current)
         self._empty = QLabel(self._empty_text(), wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        role(self._empty, "quiet")
+        role(self._empty, "drop")
         self._stack = QStackedWidget()
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self._list)

@@ -46,7 +46,7 @@ class MainWindow(QMainWindow):
         self.inspector = InspectorView(offers)
         self.bar = RenderBar()
         self.setWindowTitle(self.tr("Pirouette"))
-        self.setMinimumSize(960, 620)
+        self.setMinimumSize(1000, 640)
         self.resize(1240, 780)
         self.setAcceptDrops(True)
         self.setCentralWidget(self._lay_out())
@@ -167,6 +167,7 @@ class MainWindow(QMainWindow):
         reference, motion = self.references.current(), self.motions.current()
         if reference is None or motion is None or isinstance(self._render.state, Rendering):
             return
+        self.stage.show_inputs()
         box = self.inspector
         self._render.start(
             Choices(
@@ -183,6 +184,7 @@ class MainWindow(QMainWindow):
         self.bar.show_state(state)
         self.inspector.setEnabled(not isinstance(state, Rendering))
         if isinstance(state, Done):
+            self.bar.reveal.setToolTip(str(state.path))
             self._player.open(state.path)
 
     def _reveal(self) -> None:

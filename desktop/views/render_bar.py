@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -29,12 +31,13 @@ class RenderBar(QWidget):
         self._state: RenderState = Idle()
         self.status = QLabel(wordWrap=True)
         self.remaining = role(QLabel(), "quiet")
+        self.notes = role(QLabel(wordWrap=True), "quiet")
         self.progress = QProgressBar(maximum=_TICKS, textVisible=False)
         self.progress.setAccessibleName(self.tr("Progress of the render"))
         self.error_text = QLabel(wordWrap=True)
         self.error = self._error_frame()
         self.button = role(QPushButton(), "primary")
-        self.button.setMinimumWidth(150)
+        self.button.setMinimumWidth(132)
         self.button.clicked.connect(self._on_click)
         self.reveal = QPushButton(self.tr("Show in folder"))
         self.reveal.clicked.connect(self.reveal_asked)
@@ -61,6 +64,7 @@ class RenderBar(QWidget):
         self.progress.setVisible(rendering)
         self.remaining.setVisible(rendering)
         self.reveal.setVisible(isinstance(state, Done))
+        self._show_notes(state.notes if isinstance(state, Done) else ())
         match state:
             case Idle(cancelled=cancelled):
                 self.status.setText(self.tr("Cancelled.") if cancelled else self._idle_text())
@@ -84,10 +88,13 @@ class RenderBar(QWidget):
         return self.tr("Choose a reference picture and a motion.")
 
     def _done_text(self, state: Done) -> str:
-        text = self.tr("{name}: {frames} frames, {length} s, rendered in {elapsed} s.")
+        text = self.tr("Done in {elapsed} s: {frames} frames, {length} s.")
         length, elapsed = f"{state.frames / state.fps:.2f}", f"{state.elapsed_s:.0f}"
-        said = text.format(name=state.path.name, frames=state.frames, length=length, elapsed=elapsed)
-        return "\n".join((said, *state.notes))
+        return text.format(frames=state.frames, length=length, elapsed=elapsed)
+
+    def _show_notes(self, notes: Sequence[str]) -> None:
+        self.notes.setText("\n".join(notes))
+        self.notes.setVisible(bool(notes))
 
     def _phase_text(self, phase: Phase) -> str:
         return {
@@ -141,4 +148,5 @@ class RenderBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(NARROW)
         layout.addWidget(self.error)
+        layout.addWidget(self.notes)
         layout.addLayout(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QImage, QPalette
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.views.filmstrip import Filmstrip
-from desktop.views.style import NARROW, SPACE, STAGE_DARK, role
+from desktop.views.style import NARROW, SPACE, role
 
 _INPUTS, _RESULT = 0, 1
 
@@ -86,7 +86,7 @@ class StageView(QWidget):
     def _lay_out(self) -> None:
         bar = QHBoxLayout()
         for page, text in ((_INPUTS, self.tr("Inputs")), (_RESULT, self.tr("Result"))):
-            button = QPushButton(text, checkable=True)
+            button = role(QPushButton(text, checkable=True), "tab")
             button.setEnabled(page == _INPUTS)
             self._tabs.addButton(button, page)
             bar.addWidget(button)
@@ -100,35 +100,23 @@ class StageView(QWidget):
         layout.addWidget(self._pages, 1)
 
     def _inputs_page(self) -> QWidget:
-        page = _dark_ground()
+        page = role(QFrame(), "stage")
         grid = QGridLayout(page)
         grid.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
         grid.setSpacing(SPACE)
         for column, (text, strip) in enumerate(
             ((self.tr("Reference"), self.reference), (self.tr("Motion"), self.motion))
         ):
-            grid.addWidget(strip, 0, column)
             label = QLabel(text, alignment=Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(role(label, "quiet"), 1, column)
+            grid.addWidget(role(label, "caption"), 0, column)
+            grid.addWidget(strip, 1, column)
             grid.setColumnStretch(column, 1)
-        grid.setRowStretch(0, 1)
+        grid.setRowStretch(1, 1)
         return page
 
     def _result_page(self) -> QWidget:
-        page = _dark_ground()
+        page = role(QFrame(), "stage")
         layout = QVBoxLayout(page)
         layout.setContentsMargins(SPACE, SPACE, SPACE, SPACE)
         layout.addWidget(self.result)
         return page
-
-
-def _dark_ground() -> QFrame:
-    """Pictures are judged on a dark ground in either theme."""
-    frame = QFrame()
-    palette = frame.palette()
-    palette.setColor(QPalette.ColorRole.Window, STAGE_DARK)
-    palette.setColor(QPalette.ColorRole.WindowText, QColor(225, 225, 228))
-    palette.setColor(QPalette.ColorRole.PlaceholderText, QColor(160, 160, 168))
-    frame.setPalette(palette)
-    frame.setAutoFillBackground(True)
-    return frame

@@ -9,11 +9,22 @@ SPACE = 12
 NARROW = 6
 SIDE_WIDTH = 268
 THUMBNAIL = 104
-STAGE_DARK = QColor(24, 24, 27)
+# Pictures are judged on a dark ground, in either theme.
+STAGE = QColor(24, 24, 27)
+STAGE_TEXT = QColor(168, 168, 176)
 
 _SHEET = """
 QLabel[role="heading"] { font-weight: 600; }
 QLabel[role="quiet"] { color: palette(placeholder-text); }
+QFrame[role="stage"] { background: %(stage)s; border-radius: 6px; }
+QLabel[role="caption"] { color: %(stage_text)s; }
+QLabel[role="drop"] { color: palette(placeholder-text); border: 1px dashed palette(mid); border-radius: 6px;
+    padding: 12px; }
+QPushButton[role="tab"] { border: 0; border-radius: 6px; padding: 5px 14px; background: transparent; }
+QPushButton[role="tab"]:checked { background: palette(midlight); }
+QPushButton[role="tab"]:hover:!checked, QPushButton[role="tab"]:focus { background: palette(alternate-base); }
+QPushButton[role="tab"]:checked:focus { background: palette(midlight); border: 1px solid palette(highlight); }
+QPushButton[role="tab"]:disabled { color: palette(placeholder-text); }
 QFrame[role="note"] { background: palette(alternate-base);
     border: 1px solid palette(midlight); border-radius: 6px; }
 QFrame[role="error"] { background: %(error_fill)s; border: 1px solid %(error_line)s; border-radius: 6px; }
@@ -38,6 +49,8 @@ def sheet(palette: QPalette) -> str:
     dark = is_dark(palette)
     highlight = palette.color(QPalette.ColorRole.Highlight)
     return _SHEET % {
+        "stage": STAGE.name(),
+        "stage_text": STAGE_TEXT.name(),
         "primary_hover": (highlight.lighter(115) if dark else highlight.darker(110)).name(),
         "error_fill": "#43201f" if dark else "#fdeceb",
         "error_line": "#8f3a36" if dark else "#e2a19c",

@@ -1,0 +1,48 @@
+"""Nothing opens an internet socket before the user asked for a download (see ``no_network`` in conftest)."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+OPEN_AND_CLOSE = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from desktop.main import build_window
+
+app = QApplication([])
+window = build_window()
+window.show()
+QTimer.singleShot(0, window.close)
+app.exec()
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_the_guard_stops_this_process() -> None:
+    with pytest.raises(AssertionError, match="nothing may talk"):
+        socket.socket()
+
+
+def test_the_guard_stops_child_processes() -> None:
+    done = run("import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM)")
+    assert done.returncode != 0
+    assert "nothing may talk" in done.stderr
+
+
+def test_the_window_opens_no_socket() -> None:
+    done = run(OPEN_AND_CLOSE)
+    assert done.returncode == 0, done.stderr
+    assert "nothing may talk" not in done.stderr
+
+
+def test_the_command_line_opens_no_socket() -> None:
+    done = run("from core.cli.main import main; raise SystemExit(main(['hardware']))")
+    assert done.returncode == 0, done.stderr
