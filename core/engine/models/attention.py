@@ -68,7 +68,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """One query, two separate softmaxes (text, image); their results are added before the output projection."""
+    """One query, two softmaxes (text, image), their results added before the output projection."""
 
     def __init__(self, dim: int, num_heads: int, eps: float) -> None:
         super().__init__()
