@@ -108,8 +108,11 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
         hooks.check()
         hooks.on_progress(Progress("load", 0, 1))
         return load_mini(mini_folder(), device)
-    files = find_files(plan, places().models)
-    return _load_parts(plan, files, device, hooks, sizes or Sizes())
+    sizes = sizes or Sizes()
+    found = _locate(plan, places().models)
+    if TRANSFORMER in found:  # the usual mistake, a plain Wan file, is told first and at once
+        check_transformer(found[TRANSFORMER], sizes.transformer)
+    return _load_parts(plan, _all_of(plan, found, places().models), device, hooks, sizes)
 
 
 def find_files(plan: Plan, models: Path) -> dict[str, Path]:
@@ -122,6 +125,19 @@ def find_files(plan: Plan, models: Path) -> dict[str, Path]:
         BadSetting: a model that this version cannot load.
         BadCheckpoint: missing parts.
     """
+    return _all_of(plan, _locate(plan, models), models)
+
+
+def check_transformer(path: Path, config: TransformerConfig) -> None:
+    """Look at the headers alone; raises ``BadCheckpoint`` for a damaged, incomplete or other model's file."""
+    from core.engine.loading.checkpoint import check_complete, open_checkpoint
+    from core.engine.loading.int8_rows import weight_shapes
+
+    check_complete(weight_shapes(open_checkpoint(path)), config)
+
+
+def _locate(plan: Plan, models: Path) -> dict[str, Path]:
+    """The parts that are there."""
     wanted = {TRANSFORMER: _transformer_names(plan.model), **PARTS}
     named = [models / file for file in plan.files]
     stored = sorted(models.rglob("*")) if models.is_dir() else []
@@ -130,6 +146,12 @@ def find_files(plan: Plan, models: Path) -> dict[str, Path]:
         path = _by_name(names, named) or _by_content(part, named, wanted) or _by_name(names, stored)
         if path is not None:
             found[part] = path.parent if part == TOKENIZER else path
+    return found
+
+
+def _all_of(plan: Plan, found: dict[str, Path], models: Path) -> dict[str, Path]:
+    """``found``, when nothing is missing."""
+    wanted = {TRANSFORMER: _transformer_names(plan.model), **PARTS}
     missing = [f"the {part} ({' or '.join(names)})" for part, names in wanted.items() if part not in found]
     if missing:
         raise BadCheckpoint(
