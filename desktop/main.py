@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -16,6 +17,13 @@ from desktop.presenters.offers import offers
 from desktop.presenters.player_presenter import PlayerPresenter
 from desktop.presenters.render_presenter import RenderPresenter
 from desktop.views.main_window import MainWindow
+
+
+def forget_opencv_plugins(environment: MutableMapping[str, str]) -> None:
+    """Importing opencv-python on Linux points Qt at plug-ins and fonts of its own, made for another Qt."""
+    for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+        if "cv2" in environment.get(name, ""):
+            del environment[name]
 
 
 def build_window() -> MainWindow:
@@ -34,6 +42,7 @@ def build_window() -> MainWindow:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app until its window is closed; the process's exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    forget_opencv_plugins(os.environ)
     app = QApplication(list(sys.argv if arguments is None else arguments))
     app.setApplicationName("Pirouette")
     app.setStyle("Fusion")

@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPalette
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QPlainTextEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
+from desktop.main import forget_opencv_plugins
 from desktop.presenters.states import Rendering
 from desktop.views.style import is_dark, sheet
 
@@ -41,6 +42,15 @@ def drop(app: App, paths: list[Path]) -> None:
 def test_importing_desktop_loads_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", ALL_OF_DESKTOP], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_opencv_does_not_choose_the_plugins() -> None:
+    environment = {
+        "QT_QPA_PLATFORM_PLUGIN_PATH": "/site-packages/cv2/qt/plugins",
+        "QT_QPA_FONTDIR": "/my/fonts",
+    }
+    forget_opencv_plugins(environment)
+    assert environment == {"QT_QPA_FONTDIR": "/my/fonts"}
 
 
 def test_empty_window_explains_itself(make_app: Callable[..., App]) -> None:
