@@ -80,9 +80,10 @@ class LibraryPresenter(QObject):
 
     def load_shipped(self) -> None:
         """Announce the demo's characters and motions."""
-        for kind, paths in (("reference", demo_characters()), ("motion", demo_motions())):
-            for path in paths:
-                self._begin(Item(kind, path, title(path), shipped=True))
+        for path in demo_characters():
+            self._begin(Item("reference", path, title(path), shipped=True))
+        for path in demo_motions():
+            self._begin(Item("motion", path, title(path), shipped=True))
 
     def add(self, paths: Sequence[Path]) -> None:
         """Take files from a dialogue or a drop; each is announced once its preview could be made."""

@@ -37,7 +37,7 @@ class DropOverlay(QWidget):
     def show_for(self, paths: Sequence[Path]) -> None:
         """Name what these files will become."""
         self._text = self._sentence(paths)
-        self.setGeometry(self.parentWidget().rect())
+        self.setGeometry(self.window().rect())
         self.raise_()
         self.show()
         self.update()

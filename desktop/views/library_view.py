@@ -86,7 +86,7 @@ class LibraryView(QWidget):
     def current(self) -> str | None:
         """Path of the chosen item."""
         entry = self._list.currentItem()
-        return None if entry is None else entry.data(_PATH)
+        return None if entry is None else str(entry.data(_PATH))
 
     def choose_file(self) -> None:
         """Ask for files through the system's dialogue."""

@@ -86,7 +86,8 @@ class StageView(QWidget):
     def _lay_out(self) -> None:
         bar = QHBoxLayout()
         for page, text in ((_INPUTS, self.tr("Inputs")), (_RESULT, self.tr("Result"))):
-            button = role(QPushButton(text, checkable=True), "tab")
+            button = role(QPushButton(text), "tab")
+            button.setCheckable(True)
             button.setEnabled(page == _INPUTS)
             self._tabs.addButton(button, page)
             bar.addWidget(button)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QWidget
 
+Marked = TypeVar("Marked", bound=QWidget)
 SPACE = 12
 NARROW = 6
 SIDE_WIDTH = 268
@@ -64,7 +67,7 @@ def is_dark(palette: QPalette) -> bool:
     return text > palette.color(QPalette.ColorRole.Window).lightness()
 
 
-def role(widget: QWidget, name: str) -> QWidget:
+def role(widget: Marked, name: str) -> Marked:
     """Mark a widget for the style sheet."""
     widget.setProperty("role", name)
     return widget
