@@ -1,0 +1,158 @@
+"""Finds the spots of a skeleton drawing: discs of joints and ends of limbs, each by its colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.pose.draw import COLOURS, JOINT_RADIUS, Image
+from core.pose.skeleton import Floats
+
+# Levels of the strongest channel: black below, limbs (153) between, joints and hands (255) above.
+BLACK: Final = 60
+_FULL: Final = 196
+_SATURATION: Final = 0.45
+_HUES: Final = len(COLOURS)
+_MAX_CANDIDATES: Final = 24
+# Discs: the least part that must show, and what counts as whole.
+_MIN_SHARE: Final = 0.15
+_WHOLE: Final = 0.8
+# Pieces of a limb that others cross are at least this share of the largest.
+_LEAST_PIECE: Final = 0.15
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The coloured part of a picture. ``dim`` and ``full`` [h, w]: colour number 1..18 or 0."""
+
+    dim: NDArray[np.uint8]
+    full: NDArray[np.uint8]
+    left: int
+    top: int
+    radius: float
+
+
+def lit(image: Image) -> NDArray[np.uint8]:
+    """1 where any channel is brighter than black."""
+    red, green, blue = cv2.split(image)
+    strongest = cv2.max(cv2.max(red, green), blue)
+    bright: NDArray[np.uint8] = (strongest >= BLACK).view(np.uint8)
+    return bright
+
+
+def colours(image: Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Colour number 1..18 of each pixel (0 where grey) and its strongest channel."""
+    # Colour i of the table is hue 20 i with red and blue exchanged.
+    hue, saturation, value = cv2.split(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2HSV_FULL))
+    table = np.round(np.arange(256) * (_HUES / 256.0)).astype(np.uint8) % _HUES + 1
+    number: NDArray[np.uint8] = cv2.LUT(hue, table)
+    number[saturation < _SATURATION * 255] = 0
+    strongest: NDArray[np.uint8] = value
+    return number, strongest
+
+
+def separate(image: Image) -> Drawing:
+    """Crop to the drawing and tell joints from limbs."""
+    left, top, width, height = cv2.boundingRect(lit(image))
+    colour, strongest = colours(image[top : top + height, left : left + width])
+    colour[strongest < BLACK] = 0
+    full = np.where(strongest >= _FULL, colour, 0).astype(np.uint8)
+    dim = np.where(strongest < _FULL, colour, 0).astype(np.uint8)
+    return Drawing(dim, full, left, top, _radius(full))
+
+
+def _radius(full: NDArray[np.uint8]) -> float:
+    """The radius of the joint discs in pixels, from the thickest spots of the colours."""
+    radii = []
+    for joint in range(18):
+        part, _, _ = _part(full, joint, margin=1)
+        deepest = float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max(initial=0.0)) if part.size else 0.0
+        if deepest > 0:
+            radii.append(deepest)
+    # Half of the discs may be covered in part; the distance is to the next pixel outside.
+    return max(0.8, float(np.percentile(radii, 70)) - 0.5) if radii else float(JOINT_RADIUS)
+
+
+def _part(labels: NDArray[np.uint8], number: int, margin: int) -> tuple[NDArray[np.uint8], int, int]:
+    """The mask of colour ``number`` cut to its bounding box with a margin, and the box's left and top."""
+    mask = (labels == number + 1).view(np.uint8)
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return mask[:0, :0], 0, 0
+    part = cv2.copyMakeBorder(
+        mask[y : y + height, x : x + width], margin, margin, margin, margin, cv2.BORDER_CONSTANT
+    )
+    return part, x - margin, y - margin
+
+
+def discs(drawing: Drawing, joint: int) -> tuple[Floats, Floats]:
+    """Middles [n, 2] of the spots of a joint's colour and how full they are [n]; hand lines are too thin."""
+    part, left, top = _part(drawing.full, joint, margin=int(2 * drawing.radius) + 2)
+    if not part.size:
+        return np.zeros((0, 2)), np.zeros(0)
+    side = max(1, round(drawing.radius)) | 1
+    solid = cv2.morphologyEx(part, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    x, y, width, height = cv2.boundingRect(solid)
+    if not width:
+        return np.zeros((0, 2)), np.zeros(0)
+    left, top = left + x, top + y
+    _, _, stats, middles = cv2.connectedComponentsWithStats(solid[y : y + height, x : x + width])
+    share = stats[1:, cv2.CC_STAT_AREA] / (np.pi * drawing.radius**2)
+    # The middle of its box moves less than the centroid where a disc is covered in part.
+    corner = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
+    box = corner + (stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] - 1) / 2
+    places = np.where(share[:, None] > _WHOLE, middles[1:], box) + np.array([left, top])
+    best = np.argsort(-share)[:_MAX_CANDIDATES]
+    best = best[share[best] > _MIN_SHARE]
+    return places[best], np.minimum(share[best], 1.0)
+
+
+def ends(drawing: Drawing, limb: int) -> Floats:
+    """[2, 2] both ends of a limb's ellipse along its long axis, or [0, 2] where too little of it is seen."""
+    part, left, top = _part(drawing.dim, limb, margin=0)
+    if not part.size:
+        return np.zeros((0, 2))
+    # The soft rims of discs are as dark as limbs.
+    reach = 2 * max(1, round(drawing.radius / 2)) + 1
+    height, width = part.shape
+    disc = (drawing.full[top : top + height, left : left + width] == limb + 1).view(np.uint8)
+    rim = cv2.dilate(disc, np.ones((reach, reach), np.uint8))
+    # Wide limbs need not every pixel.
+    step = max(1, round(drawing.radius / 2))
+    rows, columns = np.nonzero(_large_spots((part & (1 - rim))[::step, ::step], drawing.radius / step))
+    points = np.stack([columns, rows], axis=1) * float(step) + np.array([left, top])
+    if len(points) < max(4.0, (drawing.radius / step) ** 2):
+        return np.zeros((0, 2))
+    for _ in range(2):
+        middle = np.median(points, axis=0)
+        axes = np.linalg.eigh(np.cov((points - middle).T))[1][:, ::-1].T
+        across = np.abs((points - middle) @ axes[1])
+        points = points[across <= max(1.5 * drawing.radius, 2.0)]
+        if len(points) < 4:
+            return np.zeros((0, 2))
+    low, high = np.percentile((points - middle) @ axes[0], [1, 99])
+    return np.array(
+        [_uncover(drawing, middle + axes[0] * end, np.sign(end) * axes[0]) for end in (low, high)]
+    )
+
+
+def _large_spots(mask: NDArray[np.uint8], radius: float) -> NDArray[np.bool_]:
+    """Connected spots of some size; compression scatters mixed colours in small ones."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    keep = areas >= max(radius**2, _LEAST_PIECE * float(areas.max(initial=0))) if count > 1 else areas > 0
+    large: NDArray[np.bool_] = keep[labels]
+    return large
+
+
+def _uncover(drawing: Drawing, end: Floats, outwards: Floats) -> Floats:
+    """A joint lies one radius further where a disc covers the tip of its limb."""
+    further = end + drawing.radius * outwards
+    height, width = drawing.full.shape
+    x, y = (int(value) for value in np.clip(np.rint(further), 0, [width - 1, height - 1]))
+    return further if drawing.full[y, x] else end
