@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from core.catalogue.entries import MINI_DIR_VARIABLE
 
 OPEN_AND_CLOSE = """
 import sys
@@ -37,7 +40,9 @@ def test_the_guard_stops_child_processes() -> None:
     assert "nothing may talk" in done.stderr
 
 
-def test_the_window_opens_no_socket() -> None:
+def test_the_window_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"native_area": 4096, "native_frames": 33}')
+    monkeypatch.setenv(MINI_DIR_VARIABLE, str(tmp_path))
     done = run(OPEN_AND_CLOSE)
     assert done.returncode == 0, done.stderr
     assert "nothing may talk" not in done.stderr

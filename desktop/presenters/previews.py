@@ -13,6 +13,7 @@ from core.media.read import read_frames
 from core.media.thumbnails import shrink, still
 from core.pose.draw import draw
 from core.pose.files import load_keypoints, sidecar_of
+from core.pose.motion import inspect_motion
 from core.pose.skeleton import PoseTrack, threshold
 from core.types import FPS
 
@@ -31,12 +32,13 @@ def motion_preview(path: Path) -> list[QImage]:
     """The first two seconds at 16 fps: skeletons where there are keypoints, else the video's own frames.
 
     Raises:
-        BadPose, BadVideo: the file cannot be read.
+        BadPose, BadVideo: the file cannot be read, or is a filmed clip without keypoints.
     """
-    keypoints = path if path.is_dir() or path.suffix.lower() == ".json" else sidecar_of(path)
-    if keypoints is not None:
-        return _skeletons(load_keypoints(keypoints))
-    return _images(read_frames(path, limit=PREVIEW_FRAMES), MOTION_SIDE)
+    kind = inspect_motion(path, frames=PREVIEW_FRAMES).kind
+    if kind == "skeleton":
+        return _images(read_frames(path, limit=PREVIEW_FRAMES), MOTION_SIDE)
+    keypoints = path if kind == "keypoints" else sidecar_of(path)
+    return _skeletons(load_keypoints(keypoints or path))
 
 
 def video_frames(path: Path) -> list[QImage]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from desktop_app import App
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -14,6 +15,7 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPalette
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QPlainTextEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
+from core.media.write import write_video
 from desktop.main import forget_opencv_plugins
 from desktop.presenters.states import Rendering
 from desktop.views.style import is_dark, sheet
@@ -94,6 +96,18 @@ def test_unusable_files_are_refused_with_the_reason(
     with qtbot.waitSignal(app.library.refused):
         drop(app, [tmp_path / "song.mp3"])
     assert app.window.bar.error.isVisible()
+
+
+def test_a_filmed_clip_without_keypoints_is_refused(
+    qtbot: QtBot, make_app: Callable[..., App], tmp_path: Path
+) -> None:
+    app = make_app()
+    clip = tmp_path / "holiday.mp4"
+    write_video(clip, [np.full((64, 64, 3), 128, np.uint8)] * 5)
+    with qtbot.waitSignal(app.library.refused):
+        drop(app, [clip])
+    assert "holiday.mp4" in app.window.bar.error_text.text()
+    assert app.window.motions.current() is None
 
 
 def test_choosing_the_same_file_again_selects_it(qtbot: QtBot, loaded_app: App, picture: Path) -> None:
