@@ -57,7 +57,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         bundle = load_bundle(plan, pick_device(request.device), hooks)
     with clock.phase("pose"):
         reference = load_reference(Path(request.reference.path))
-        motion = _load_motion(request, plan, bundle, reference)
+        motion = _load_motion(request, plan, bundle, reference, hooks.check)
         notes.add(*motion.notes)
     with clock.phase("encode"):
         conditions = _encode(request, plan, bundle, reference, motion, hooks)
@@ -101,7 +101,7 @@ def _version(package: str) -> str | None:
 
 
 def _load_motion(
-    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures
+    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures, check: Check
 ) -> MotionFrames:
     """Skeletons for this reference; negative ones only where condition guidance uses them."""
     height, width = reference.shape[:2]
@@ -117,6 +117,7 @@ def _load_motion(
         bundle.spec.pose_hands,
         bundle.spec.pose_redraw,
         derived_seed(request.seed, "negative pose") if guided else None,
+        check=check,
     )
 
 

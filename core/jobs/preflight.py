@@ -59,7 +59,7 @@ def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
     check_output(request)
     check_space(existing_folder(Path(request.output.path)), free)
     reference = load_reference(Path(request.reference.path))
-    motion = inspect_motion(*_motion_paths(request), request.motion_kind)
+    motion = _inspect(request, request.frames or model.native_frames)
     planned = plan(request, motion.frames_at_16)
     check_shape(reference.shape[1], reference.shape[0], planned.size)
     notes = model_notes(model.id, Path(request.reference.path))
@@ -139,8 +139,10 @@ def pinned(request: RenderRequest) -> RenderRequest:
     )
 
 
-def _motion_paths(request: RenderRequest) -> tuple[Path, Path | None]:
-    return Path(request.motion.path), Path(request.keypoints.path) if request.keypoints else None
+def _inspect(request: RenderRequest, frames: int) -> MotionInfo:
+    """Look at as much of the motion as will be used."""
+    keypoints = Path(request.keypoints.path) if request.keypoints else None
+    return inspect_motion(Path(request.motion.path), keypoints, request.motion_kind, request.trim, frames)
 
 
 def _pin(item: MediaInput) -> MediaInput:
