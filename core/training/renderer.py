@@ -149,7 +149,9 @@ def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
         a, b = whole[:, first - 1, :, None, None], whole[:, second - 1, :, None, None]
         d = a - b
         length = (d * d).sum(1).sqrt()
-        cos, sin = d[:, 0] / length.clamp_min(1e-3), d[:, 1] / length.clamp_min(1e-3)
+        # A limb without length points along x, as in OpenCV; with both at 0 it would cover the whole picture.
+        cos = torch.where(length > 0, d[:, 0] / length.clamp_min(1e-3), 1.0)
+        sin = d[:, 1] / length.clamp_min(1e-3)
         centre = ((a + b) / 2).floor()
         cx, cy = x - centre[:, 0], y - centre[:, 1]
         along, across = cx * cos + cy * sin, cy * cos - cx * sin
