@@ -80,6 +80,23 @@ def read_frames(
             yield to_rgb(shown)
 
 
+def glance(path: Path, count: int) -> Iterator[NDArray[np.uint8]]:
+    """About ``count`` key frames spread over a clip, fast; upright RGB [H, W, 3] uint8.
+
+    Raises:
+        BadVideo: unreadable.
+    """
+    duration_s = probe_video(path).duration_s
+    with open_video(path) as (container, stream):
+        origin = stream.start_time or 0
+        for look in range(count):
+            target = origin + int(duration_s * look / count / stream.time_base)
+            container.seek(target, stream=stream, backward=True)
+            for frame in container.decode(stream):
+                yield to_rgb(frame)
+                break
+
+
 def to_rgb(frame: Any) -> NDArray[np.uint8]:
     """A decoded frame upright as RGB [H, W, 3] uint8; any pixel format, depth or odd size."""
     picture: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
