@@ -107,6 +107,8 @@ class RenderRequest:
 
     ``motion`` is a skeleton video, a driving video with a keypoint sidecar, or keypoint JSON (a file or an
     OpenPose folder). ``frames`` None takes the whole selection up to the model's native length.
+    ``sound_from`` is a clip on the motion's clock whose sound is used instead of the motion's own, for a
+    skeleton video or keypoints made from that clip.
     """
 
     reference: MediaInput
@@ -126,6 +128,7 @@ class RenderRequest:
     pose_edits: tuple[PoseEdit, ...] = ()
     loras: tuple[Lora, ...] = ()
     device: str = "auto"
+    sound_from: MediaInput | None = None
     schema: int = SCHEMA
 
 

@@ -69,6 +69,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sampler", choices=get_args(Sampler))
     parser.add_argument("--shift", type=float, help="flow shift")
+    parser.add_argument("--sound", metavar="CLIP", help="take the sound from this clip (default: the motion)")
     parser.add_argument("--no-sound", action="store_true", help="leave the driving clip's sound out")
     _add_json(parser)
 

@@ -43,6 +43,7 @@ def render(options: argparse.Namespace) -> int:
             condition_guidance_scale=options.condition_guidance,
         ),
         device=options.device,
+        sound_from=MediaInput(options.sound) if options.sound else None,
     )
     return _finish(render_request(request), options.json)
 

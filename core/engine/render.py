@@ -142,9 +142,10 @@ def _encode(
 
 
 def _sound(request: RenderRequest, motion: MotionFrames) -> SoundClip | None:
-    if not request.output.sound or motion.sound is None:
+    clip = Path(request.sound_from.path) if request.sound_from else motion.sound
+    if clip is None or not request.output.sound:
         return None
-    return read_sound(motion.sound, motion.start_s, motion.duration_s)
+    return read_sound(clip, motion.start_s, motion.duration_s)
 
 
 def _write(

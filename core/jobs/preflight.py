@@ -11,10 +11,11 @@ from pathlib import Path
 
 from core.catalogue.entries import entry, model_notes
 from core.catalogue.planner import check_frames, plan
-from core.errors import BadImage, BadSetting, DiskError
+from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import list_gpus, parse_device, require_gpu
 from core.media.images import load_reference
+from core.media.probe import probe_video
 from core.pose.motion import MotionInfo, inspect_motion
 from core.types import MediaInput, Plan, RenderRequest, Size, Trim
 
@@ -60,6 +61,7 @@ def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
     check_space(existing_folder(Path(request.output.path)), free)
     reference = load_reference(Path(request.reference.path))
     motion = _inspect(request, request.frames or model.native_frames)
+    check_sound(request)
     planned = plan(request, motion.frames_at_16)
     check_shape(reference.shape[1], reference.shape[0], planned.size)
     notes = model_notes(model.id, Path(request.reference.path))
@@ -92,8 +94,8 @@ def check_output(request: RenderRequest) -> None:
             limit="*.mp4",
             action="Let it end in .mp4.",
         )
-    inputs = [item for item in (request.reference, request.motion, request.keypoints) if item is not None]
-    if any(_same_file(output, Path(item.path)) for item in inputs):
+    inputs = (request.reference, request.motion, request.keypoints, request.sound_from)
+    if any(_same_file(output, Path(item.path)) for item in inputs if item is not None):
         raise BadSetting(
             "The output would overwrite an input.", value=output, action="Choose another output."
         )
@@ -118,6 +120,15 @@ def check_space(folder: Path, free: FreeBytes) -> None:
         )
 
 
+def check_sound(request: RenderRequest) -> None:
+    """Raises ``BadVideo`` where the sound shall come from a clip that has none."""
+    if request.sound_from is None:
+        return
+    clip = Path(request.sound_from.path)
+    if not probe_video(clip).has_sound:
+        raise BadVideo(f"{clip.name} has no sound.", value=clip, action="Give a clip with sound, or none.")
+
+
 def check_shape(width: int, height: int, size: Size) -> None:
     """Raises ``BadImage`` where a picture of this shape leaves no room in the area budget."""
     if min(latent_size(width, height, size.area)) < PATCH:
@@ -136,6 +147,7 @@ def pinned(request: RenderRequest) -> RenderRequest:
         reference=_pin(request.reference),
         motion=_pin(request.motion),
         keypoints=_pin(request.keypoints) if request.keypoints else None,
+        sound_from=_pin(request.sound_from) if request.sound_from else None,
     )
 
 

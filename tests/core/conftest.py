@@ -67,6 +67,15 @@ def motion(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def long_motion(tmp_path: Path) -> Path:
+    """Keypoints of forty frames."""
+    path = tmp_path / "in" / "long.pose.json"
+    path.parent.mkdir(exist_ok=True)
+    save_sidecar(waving(40), path)
+    return path
+
+
+@pytest.fixture
 def skeleton_video(tmp_path: Path) -> Path:
     """The same as a skeleton video with half a second of sound."""
     path = tmp_path / "in" / "skeleton.mp4"

@@ -232,6 +232,15 @@ def test_a_result_never_overwrites_its_input(
     assert "overwrite" in error["message"]
 
 
+def test_sound_from_a_clip_without_any(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = tmp_path / "in" / "silent.mp4"
+    write_video(silent, iter(np.zeros((9, 64, 64, 3), np.uint8)))
+    for clip in (silent, tmp_path / "missing.mp4"):
+        check([*arguments, "--sound", str(clip)], 2, "BadVideo", tmp_path, capsys)
+
+
 def test_a_full_disk(
     arguments: list[str],
     tmp_path: Path,

@@ -108,6 +108,11 @@ def test_the_sound_of_the_clip_is_cut_to_the_picture(request_: RenderRequest, sk
     assert not probe_video(Path(request.output.path)).has_sound
 
 
+def test_keypoints_can_take_the_sound_of_their_clip(request_: RenderRequest, skeleton_video: Path) -> None:
+    run(replace(request_, sound_from=MediaInput(str(skeleton_video))))
+    assert probe_video(Path(request_.output.path)).has_sound
+
+
 def test_settings_can_be_left_out(request_: RenderRequest) -> None:
     run(replace(request_, output=replace(request_.output, embed_settings=False)))
     assert read_settings(Path(request_.output.path)) is None
