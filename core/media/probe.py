@@ -67,7 +67,7 @@ def probe_video(path: Path) -> VideoInfo:
             height=height,
             rotation=rotation,
             fps=fps,
-            duration_s=_duration(container, stream, fps, path),
+            duration_s=max(_duration(container, stream, fps, path), _last_shown_s(container, stream)),
             frame_count=stream.frames or None,
             has_sound=bool(container.streams.audio),
             codec=stream.codec_context.name,
@@ -184,6 +184,21 @@ def _duration(container: Any, stream: Any, fps: float, path: Path) -> float:
             f"{path.name} has no length.", value="0 s", limit="at least one frame", action=_FORMATS
         )
     return seconds
+
+
+def _last_shown_s(container: Any, stream: Any) -> float:
+    """When the last frame ends, from the packets after the last key frame.
+
+    With a variable rate and reordered frames the header counts decoding times, which may end too early.
+    """
+    start = stream.start_time or 0
+    try:
+        container.seek(start + (stream.duration or 0), stream=stream, backward=True)
+    except av.error.FFmpegError:
+        return 0.0  # a stream without an index: the header's length stands
+    packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+    last = max((packet.pts + (packet.duration or 0) for packet in packets), default=start)
+    return float((last - start) * stream.time_base)
 
 
 def _is_variable(stream: Any) -> bool:
