@@ -108,7 +108,13 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synthetic", action="store_true", help="only our own motions; needs no download")
     parser.add_argument("--clips", type=int, metavar="N", help="number of clips (default: the whole suite)")
     parser.add_argument("--steps", type=int, metavar="N", help="sampling steps (default: the suite's)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the contact sheets go")
+    parser.add_argument("--guidance", action="store_true", help="one more row with condition guidance")
+    parser.add_argument(
+        "--motion-source", type=Path, metavar="WHEEL", help="pybullet wheel with held-out motions"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch that wheel when it is missing")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results and contact sheets go")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:UUID")
     _add_json(parser)
 
 

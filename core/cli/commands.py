@@ -102,6 +102,10 @@ def evaluate(options: argparse.Namespace) -> int:
         steps=options.steps,
         out=options.out or places().results / "evaluation",
         json=options.json,
+        motion_source=options.motion_source,
+        device=options.device,
+        download=options.download,
+        guidance=options.guidance,
     )
 
 

@@ -79,6 +79,28 @@ def test_a_trim_and_a_skeleton_video(arguments: list[str], skeleton_video: Path,
     assert probe_video(out / "result.mp4").frame_count == 1
 
 
+def test_the_demo_takes_the_first_of_each_and_prints_the_path_last(
+    reference: Path,
+    motion: Path,
+    own_home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.cli.commands.demo_characters", lambda: [reference])
+    monkeypatch.setattr("core.cli.commands.demo_motions", lambda: [motion])
+    assert main(["demo", "--device", "cpu", "--steps", "1"]) == 0
+    expected = own_home / "results" / "reference - wave.mp4"
+    assert capsys.readouterr().out.splitlines()[-1] == str(expected)
+    assert probe_video(expected).frame_count == 5
+
+
+def test_evaluate_measures_the_embedded_model(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--synthetic", "--clips", "1", "--steps", "1", "--out", str(out), "--device", "cpu"]
+    assert main(["evaluate", "mini", *options, "--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+    assert (out / "results.json").is_file()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_cancels_with_130_and_leaves_nothing(arguments: list[str], out: Path) -> None:
     command = [sys.executable, "-m", "core.cli", *arguments, "--steps", "100", "--json"]
