@@ -36,7 +36,9 @@ def from_data(data: Any, as_type: type[T] | Any) -> Any:
     except Exception as error:
         name = getattr(as_type, "__name__", str(as_type))
         raise BadInput(
-            f"This is not a valid {name}: {error}.", value=str(data)[:200], action="Check the file or the request."
+            f"This is not a valid {name}: {error}.",
+            value=str(data)[:200],
+            action="Check the file or the request.",
         ) from error
 
 

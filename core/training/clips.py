@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.training.body import FACE, Joints, forward_kinematics, openpose_points, rotation_y
-from core.training.characters import Looks, build, caption, sample_looks
+from core.training.characters import Looks, build, caption, hsv, sample_looks
 from core.training.motion import Bank, sample_motion
 from core.training.randomness import Draws
 from core.training.renderer import SUPERSAMPLE, paint_people, paint_skeletons
@@ -33,7 +33,8 @@ class Clips:
 
     video, pose, negative: uint8 [B, 3, T, H, W] RGB; the video's first frame is the reference picture (for a misaligned
     clip another pose of the same person, while pose frame 0 stays the driver's). mask [B, T, H, W] bool: the person;
-    joints [B, T, 18, 2] picture pixels (x, y); shown [B, T, 18] bool; misaligned [B] bool.
+    joints [B, T, 18, 2] picture pixels (x, y); shown [B, T, 18] bool; misaligned [B] bool; background uint8
+    [B, 3, H, W] is the scene without the person.
     """
 
     video: Tensor
@@ -44,6 +45,7 @@ class Clips:
     shown: Tensor
     misaligned: Tensor
     captions: tuple[str, ...]
+    background: Tensor
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,7 @@ def _travel(draws: Draws, root: Tensor, augment: bool) -> Tensor:
     batch = root.shape[0]
     share = draws.uniform(0.1, 0.8, batch, 1) if augment else torch.full((batch, 1), 0.4)
     start = root[:, :1]
-    moved = start + (root - start) * torch.stack([share, torch.ones_like(share), share], dim=-1)
-    return moved
+    return start + (root - start) * torch.stack([share, torch.ones_like(share), share], dim=-1)
 
 
 def _grounded(root: Tensor, joints: Joints, frames: slice) -> Tensor:
@@ -113,39 +114,41 @@ def _grounded(root: Tensor, joints: Joints, frames: slice) -> Tensor:
     return grounded
 
 
-def _sample_background(draws: Draws, batch: int, height: int, width: int, floor: Tensor) -> Tensor:
-    """[B, 3, H, W] in 0..1: a wall gradient, five soft-edged shapes and a floor below ``floor`` [B] (drawing pixels)."""
-    from core.training.characters import hsv
+def _sample_background(
+    draws: Draws, batch: int, height: int, width: int, floor: Tensor, device: torch.device
+) -> Tensor:
+    """[B, 3, H, W] in 0..1: a wall gradient, five soft-edged shapes, a floor below ``floor`` [B] (drawing pixels)."""
 
     def colour() -> Tensor:
-        return hsv(
-            draws.uniform(0, 1, batch), draws.uniform(0.05, 0.7, batch), draws.uniform(0.25, 0.95, batch)
+        hue, saturation, value = (
+            draws.uniform(0, 1, batch),
+            draws.uniform(0.05, 0.7, batch),
+            draws.uniform(0.25, 0.95, batch),
         )
+        return hsv(hue, saturation, value).to(device)[:, :, None, None]
 
-    y = ((torch.arange(height) + 0.5) / height).view(1, 1, -1, 1)
-    x = ((torch.arange(width) + 0.5) / width).view(1, 1, 1, -1)
-    blend = (
-        draws.uniform(-1, 1, batch).view(-1, 1, 1, 1) * (x - 0.5)
-        + draws.uniform(-1, 1, batch).view(-1, 1, 1, 1) * (y - 0.5)
-        + 0.5
-    ).clamp(0, 1)
-    wall_a = colour()
-    wall = torch.lerp(wall_a[:, :, None, None], (0.5 * wall_a + 0.5 * colour())[:, :, None, None], blend)
+    def number(low: float, high: float) -> Tensor:
+        return draws.uniform(low, high, batch).to(device).view(-1, 1, 1, 1)
+
+    y = ((torch.arange(height, device=device) + 0.5) / height).view(1, 1, -1, 1)
+    x = ((torch.arange(width, device=device) + 0.5) / width).view(1, 1, 1, -1)
+    blend = (number(-1, 1) * (x - 0.5) + number(-1, 1) * (y - 0.5) + 0.5).clamp(0, 1)
+    base = colour()
+    wall = torch.lerp(base, 0.5 * base + 0.5 * colour(), blend)
     for _ in range(5):
-        cx, cy = draws.uniform(0, 1, batch).view(-1, 1, 1, 1), draws.uniform(0, 0.8, batch).view(-1, 1, 1, 1)
-        rx, ry = (
-            draws.uniform(0.04, 0.25, batch).view(-1, 1, 1, 1),
-            draws.uniform(0.04, 0.25, batch).view(-1, 1, 1, 1),
+        centre_x, centre_y, radius_x, radius_y = (
+            number(0, 1),
+            number(0, 0.8),
+            number(0.04, 0.25),
+            number(0.04, 0.25),
         )
-        u, v = ((x - cx) / rx).abs(), ((y - cy) / ry).abs()
-        box = torch.maximum(u, v)
-        round_ = (u * u + v * v).sqrt()
-        shape = torch.where(draws.chance(0.5, batch).view(-1, 1, 1, 1), box, round_)
-        cover = ((1 - shape) * 0.12 * width).clamp(0, 1) * draws.chance(0.6, batch).view(-1, 1, 1, 1)
-        wall = torch.lerp(wall, (0.5 * wall_a + 0.5 * colour())[:, :, None, None], cover)
-    ground = colour()[:, :, None, None] * (1.1 - 0.35 * (y - 0.5))
-    line = ((y * height - floor.view(-1, 1, 1, 1)) * 0.5).clamp(0, 1)
-    return torch.lerp(wall, ground.clamp(0, 1), line).clamp(0, 1)
+        u, v = ((x - centre_x) / radius_x).abs(), ((y - centre_y) / radius_y).abs()
+        shape = torch.where(number(0, 1) < 0.5, torch.maximum(u, v), (u * u + v * v).sqrt())
+        cover = ((1 - shape) * 0.12 * width).clamp(0, 1) * (number(0, 1) < 0.6)
+        wall = torch.lerp(wall, 0.5 * base + 0.5 * colour(), cover)
+    ground = (colour() * (1.1 - 0.35 * (y - 0.5))).clamp(0, 1)
+    line = ((y * height - floor.to(device).view(-1, 1, 1, 1)) * 0.5).clamp(0, 1)
+    return torch.lerp(wall, ground, line).clamp(0, 1)
 
 
 def _visible(joints: Joints, camera: Camera, points: Tensor) -> Tensor:
@@ -202,7 +205,7 @@ def make_clips(
     floor = camera.project(
         torch.stack([joints.points["right_toe"], joints.points["left_toe"]], 2), height, width
     )[..., 1].amax((1, 2))
-    background = _sample_background(draws, batch, height, width, floor - draws.uniform(0, 30, batch))
+    background = _sample_background(draws, batch, height, width, floor - draws.uniform(0, 30, batch), device)
     values = torch.cat(
         [camera.project(starts, height, width), camera.project(ends, height, width)],
         dim=-1,
@@ -239,7 +242,12 @@ def make_clips(
         shown=shown[:, :frames],
         misaligned=misaligned,
         captions=tuple(caption(looks, i) for i in range(batch)),
+        background=_as_bytes(F.avg_pool2d(background, SUPERSAMPLE)),
     )
+
+
+def _as_bytes(picture: Tensor) -> Tensor:
+    return (picture * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _paint(background: Tensor, values: Tensor, light: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -249,12 +257,12 @@ def _paint(background: Tensor, values: Tensor, light: Tensor, device: torch.devi
     pictures, masks = [], []
     for at in range(0, batch, step):
         part = slice(at, at + step)
-        canvas = background[part].to(device)[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1)
+        canvas = background[part][:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1)
         lights = light[part].to(device)[:, None].expand(-1, frames, -1).flatten(0, 1)
         painted, mask = paint_people(
             canvas, values[part].to(device).flatten(0, 1), lights, cropped=device.type != "cuda"
         )
-        pictures.append((painted * 255).round().clamp(0, 255).to(torch.uint8).unflatten(0, (-1, frames)))
+        pictures.append(_as_bytes(painted).unflatten(0, (-1, frames)))
         masks.append(mask.unflatten(0, (-1, frames)))
     return torch.cat(pictures), torch.cat(masks)
 
@@ -266,7 +274,7 @@ def _draw(points: Tensor, shown: Tensor, recipe: ClipRecipe, device: torch.devic
         flat = paint_skeletons(
             points.flatten(0, 1).to(device), shown.flatten(0, 1).to(device), recipe.height, recipe.width
         )
-        return (flat * 255).round().to(torch.uint8).unflatten(0, (batch, frames)).transpose(1, 2)
+        return _as_bytes(flat).unflatten(0, (batch, frames)).transpose(1, 2)
     drawn = np.stack(
         [
             draw_like_product(p, s, recipe.height, recipe.width)

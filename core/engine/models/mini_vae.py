@@ -12,6 +12,7 @@ Shape letters: B batch, T latent frames, C channels, H W size at the block's res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,8 +57,9 @@ class PixelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> same shape."""
-        scale = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-6)
-        return (x * scale.to(x.dtype)) * self.weight.to(x.dtype)[:, None, None]
+        length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32)
+        scale = math.sqrt(x.shape[1]) / length.clamp_min(1e-4)
+        return x * scale.to(x.dtype) * self.weight.to(x.dtype)[:, None, None]
 
 
 class CausalBlock(nn.Module):
@@ -186,14 +188,14 @@ class MiniVAE(nn.Module):
         """See ``VideoVAE.encode``. One chunk: a 33-frame clip encodes in well under a second."""
         check()
         shape = (1, -1, 1, 1, 1)
-        latents = self.encode_raw(video.float())
+        latents = self.encode_raw(video.to(self.latents_mean.device, torch.float32))
         return (latents - self.latents_mean.view(shape)) / self.latents_std.view(shape)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, check: Check = never) -> Iterator[Tensor]:
         """See ``VideoVAE.decode``. One latent frame at a time with cached activations."""
         shape = (1, -1, 1, 1, 1)
-        raw = latents.float() * self.latents_std.view(shape) + self.latents_mean.view(shape)
+        raw = latents.to(self.latents_mean) * self.latents_std.view(shape) + self.latents_mean.view(shape)
         cache = None
         for index in range(raw.shape[2]):
             check()

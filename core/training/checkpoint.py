@@ -1,0 +1,76 @@
+"""Training checkpoints: float16 safetensors in parts small enough to carry, written beside and renamed.
+
+``index.json`` is written last, so an interrupted save leaves the previous checkpoint in force.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.errors import BadCheckpoint
+
+PART_BYTES = 15 * 2**20
+
+
+def save(folder: Path, state: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    """Write a checkpoint; ``progress`` must be JSON (step, schedule, record of losses)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    previous = _index(folder)
+    generation = 0 if previous is None else int(previous["generation"]) + 1
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in state.items():
+        half = tensor.detach().half().contiguous().cpu()
+        if size + half.nbytes > PART_BYTES and parts[-1]:
+            parts.append({})
+            size = 0
+        parts[-1][name] = half
+        size += half.nbytes
+    names = [f"state-{generation}-{number}.safetensors" for number in range(len(parts))]
+    for name, part in zip(names, parts, strict=True):
+        save_file(part, folder / f".{name}")
+        (folder / f".{name}").replace(folder / name)
+    beside = folder / ".index.json"
+    beside.write_text(
+        json.dumps({"generation": generation, "parts": names, "progress": progress}), encoding="utf-8"
+    )
+    beside.replace(folder / "index.json")
+    for stale in folder.glob("state-*.safetensors"):
+        if stale.name not in names:
+            stale.unlink()
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The newest checkpoint as float32 tensors and its progress; None where there is none.
+
+    Raises:
+        BadCheckpoint: a part is missing or damaged.
+    """
+    index = _index(folder)
+    if index is None:
+        return None
+    state: dict[str, Tensor] = {}
+    for name in index["parts"]:
+        try:
+            state.update({key: value.to(torch.float32) for key, value in load_file(folder / name).items()})
+        except Exception as error:
+            raise BadCheckpoint(
+                f"The training checkpoint {folder / name} cannot be read: {error}.",
+                value=folder,
+                action="Delete the folder to start over.",
+            ) from error
+    return state, index["progress"]
+
+
+def _index(folder: Path) -> dict[str, Any] | None:
+    path = folder / "index.json"
+    if not path.is_file():
+        return None
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
