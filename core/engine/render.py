@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,18 @@ from core.media.audio import SoundClip, read_sound
 from core.media.images import load_reference
 from core.media.write import WrittenVideo, write_video
 from core.pose.motion import MotionFrames, load_motion
-from core.types import FPS, SCHEMA, Note, Phase, Plan, Progress, RenderEvent, RenderRequest, Result
+from core.types import (
+    FPS,
+    SCHEMA,
+    MediaInput,
+    Note,
+    Phase,
+    Plan,
+    Progress,
+    RenderEvent,
+    RenderRequest,
+    Result,
+)
 
 LoadBundle = Callable[[Plan, torch.device, Hooks], ModelBundle]
 Emit = Callable[[RenderEvent], None]
@@ -83,14 +94,34 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
 
 
 def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict[str, Any]:
-    """The settings that a result remembers: enough to make it again."""
+    """The settings that a result remembers: enough to make it again.
+
+    Results are shared, so files are named without their folders; the hashes tell them apart.
+    """
     return {
         "schema": SCHEMA,
-        "request": to_data(request),
+        "request": to_data(without_folders(request)),
         "plan": to_data(plan),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "notes": list(notes),
     }
+
+
+def without_folders(request: RenderRequest) -> RenderRequest:
+    """The request with bare file names."""
+
+    def bare(given: MediaInput | None) -> MediaInput | None:
+        return None if given is None else replace(given, path=Path(given.path).name)
+
+    return replace(
+        request,
+        reference=replace(request.reference, path=Path(request.reference.path).name),
+        motion=replace(request.motion, path=Path(request.motion.path).name),
+        keypoints=bare(request.keypoints),
+        sound_from=bare(request.sound_from),
+        output=replace(request.output, path=Path(request.output.path).name),
+        loras=tuple(replace(lora, path=Path(lora.path).name) for lora in request.loras),
+    )
 
 
 def _version(package: str) -> str | None:
