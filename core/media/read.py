@@ -20,7 +20,7 @@ _EPSILON_S: Final = 1e-4
 # A header may promise this much more than the last frame shows before we call the file cut off.
 _SLACK_S: Final = 0.25
 _SLACK_FRAMES: Final = 3
-# swscale's flags bilinear, accurate rounding and full horizontal chroma: its fast path is up to 3 levels dark.
+# swscale: bilinear, accurate rounding, full horizontal chroma; its fast path is up to 3 levels dark.
 _EXACT: Final = 2 | 0x40000 | 0x2000
 
 

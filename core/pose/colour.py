@@ -8,15 +8,14 @@ and so keeps knees apart from hand points of the same red. Works at any scale an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose.colour_spots import BLACK, Drawing, colours, discs, lit, separate
-from core.pose.colour_spots import ends as limb_ends
+from core.pose.colour_spots import BLACK, Drawing, Limb, colours, discs, lit, see_limb, separate
 from core.pose.draw import COLOURS, Image
 from core.pose.skeleton import LIMBS, NECK, Floats, PoseFrame
 
@@ -37,8 +36,11 @@ _OTHER: Final = 0.6
 # Two joints that are both there have their limb drawn: less than this share of its colour counts against
 # them, unless they touch. A joint whose inner neighbour is missing is rare, a spot of a hand is not.
 _LEAST_SEEN: Final = 0.25
-_UNSEEN: Final = 0.6
+_UNSEEN: Final = 0.8
 _TOUCH: Final = 3.0
+_WRISTS: Final = (4, 7)
+# Hand points have the colour of this joint.
+_HAND_COLOURED: Final = 12
 _ALONE: Final = -2.0
 # A disc stands this near to the end of its limb, in radii.
 _NEAR: Final = 2.5
@@ -80,8 +82,8 @@ def read_back(image: Image) -> PoseFrame | None:
     if not has_skeleton(image):
         return None
     drawing = separate(image)
-    ends = {limb: limb_ends(drawing, limb) for limb in range(len(LIMBS))}
-    choice = _choose(drawing, [_candidates(drawing, joint, ends) for joint in range(18)])
+    limbs = [see_limb(drawing, limb) for limb in range(len(LIMBS))]
+    choice = _choose(drawing, limbs, [_candidates(drawing, joint, limbs) for joint in range(18)])
     if len(choice) < _MIN_JOINTS:
         return None
     height, width = image.shape[:2]
@@ -101,9 +103,12 @@ def _at_most(image: Image, side: int) -> Image:
     return image[::step, ::step]
 
 
-def _candidates(drawing: Drawing, joint: int, ends: Mapping[int, Floats]) -> _Candidates:
+def _candidates(drawing: Drawing, joint: int, limbs: Sequence[Limb]) -> _Candidates:
     spots, worth = discs(drawing, joint)
-    mine = np.concatenate([ends[limb] for limb, pair in enumerate(LIMBS) if joint in pair])
+    mine = np.concatenate([limbs[limb].ends for limb, pair in enumerate(LIMBS) if joint in pair])
+    if joint in _WRISTS:
+        # The first point of a hand lies over its wrist.
+        mine = np.concatenate([mine, discs(drawing, _HAND_COLOURED)[0]])
     if len(mine) and len(spots):
         # A disc stands at the end of a limb; part of one elsewhere is more likely a mixed colour of a hand.
         gaps = np.linalg.norm(spots[:, None] - mine[None], axis=2).min(axis=1)
@@ -124,12 +129,27 @@ def _support(drawing: Drawing, limb: int, near: Floats, far: Floats) -> Floats:
     seen = np.where(dim == limb + 1, 1.0, np.where((dim > 0) | (full > 0), _OTHER, 0.0))
     own = (dim == limb + 1).mean(axis=-1)
     apart = np.linalg.norm(far[None] - near[:, None], axis=-1) > _TOUCH * drawing.radius
+    if LIMBS[limb][1] == _HAND_COLOURED:
+        apart[:] = True  # a hand at the hip is likelier than a thigh that points at the camera
     unseen = apart * np.maximum(0.0, 1 - own / _LEAST_SEEN)
     support: Floats = seen.mean(axis=-1) - _LIMB_SHARE - _UNSEEN * unseen
     return support
 
 
-def _choose(drawing: Drawing, candidates: Sequence[_Candidates]) -> dict[int, tuple[float, float]]:
+def _left_out(pixels: Floats, near: Floats, far: Floats, radius: float) -> Floats:
+    """[n, m] share of a limb's pixels that lie beyond its ends, were these at places [n, 2] and [m, 2]."""
+    if not len(pixels):
+        return np.zeros((len(near), len(far)))
+    axis = far[None] - near[:, None]
+    length = np.maximum(np.linalg.norm(axis, axis=-1), 1e-6)
+    along = ((pixels - near[:, None, None]) * axis[:, :, None]).sum(axis=-1) / length[..., None]
+    beyond: Floats = ((along < -radius) | (along > length[..., None] + radius)).mean(axis=-1)
+    return beyond
+
+
+def _choose(
+    drawing: Drawing, limbs: Sequence[Limb], candidates: Sequence[_Candidates]
+) -> dict[int, tuple[float, float]]:
     """The best place, or none, of each joint: exact maximum over the tree of limbs."""
     children = _children()
     value: dict[int, Floats] = {}
@@ -137,7 +157,8 @@ def _choose(drawing: Drawing, candidates: Sequence[_Candidates]) -> dict[int, tu
     for joint in reversed(_outwards(children)):
         total = np.append(candidates[joint].worth, 0.0)
         for limb, child in children.get(joint, ()):
-            score = _pairs(drawing, limb, candidates[joint], candidates[child]) + value[child][None]
+            pairs = _pairs(drawing, limb, limbs[limb].pixels, candidates[joint], candidates[child])
+            score = pairs + value[child][None]
             picks[joint, child] = score.argmax(axis=1)
             total = total + score.max(axis=1)
         value[joint] = total
@@ -152,11 +173,13 @@ def _choose(drawing: Drawing, candidates: Sequence[_Candidates]) -> dict[int, tu
     }
 
 
-def _pairs(drawing: Drawing, limb: int, near: _Candidates, far: _Candidates) -> Floats:
+def _pairs(drawing: Drawing, limb: int, pixels: Floats, near: _Candidates, far: _Candidates) -> Floats:
     """[near + 1, far + 1] worth of a limb between candidates; the last row and column mean "not there"."""
     score = np.zeros((len(near.places) + 1, len(far.places) + 1))
     score[-1, :-1] = _ALONE
-    score[:-1, :-1] = _LIMB_WORTH * _support(drawing, limb, near.places, far.places)
+    seen = _support(drawing, limb, near.places, far.places)
+    left_out = _left_out(pixels, near.places, far.places, drawing.radius)
+    score[:-1, :-1] = _LIMB_WORTH * (seen - left_out)
     return score
 
 

@@ -23,6 +23,8 @@ _MIN_SHARE: Final = 0.15
 _WHOLE: Final = 0.8
 # Pieces of a limb that others cross are at least this share of the largest.
 _LEAST_PIECE: Final = 0.15
+# About as many pixels of a limb are kept.
+_PIXELS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,22 @@ def discs(drawing: Drawing, joint: int) -> tuple[Floats, Floats]:
     return places[best], np.minimum(share[best], 1.0)
 
 
-def ends(drawing: Drawing, limb: int) -> Floats:
-    """[2, 2] both ends of a limb's ellipse along its long axis, or [0, 2] where too little of it is seen."""
+@dataclass(frozen=True)
+class Limb:
+    """What is seen of a limb: both ends [2, 2] of its ellipse, or [0, 2], and some of its pixels [n, 2]."""
+
+    ends: Floats
+    pixels: Floats
+
+
+_UNSEEN: Final = Limb(np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def see_limb(drawing: Drawing, limb: int) -> Limb:
+    """The pixels of a limb's colour that lie in one line, and where they end."""
     part, left, top = _part(drawing.dim, limb, margin=0)
     if not part.size:
-        return np.zeros((0, 2))
+        return _UNSEEN
     # The soft rims of discs are as dark as limbs.
     reach = 2 * max(1, round(drawing.radius / 2)) + 1
     height, width = part.shape
@@ -126,18 +139,17 @@ def ends(drawing: Drawing, limb: int) -> Floats:
     rows, columns = np.nonzero(_large_spots((part & (1 - rim))[::step, ::step], drawing.radius / step))
     points = np.stack([columns, rows], axis=1) * float(step) + np.array([left, top])
     if len(points) < max(4.0, (drawing.radius / step) ** 2):
-        return np.zeros((0, 2))
+        return _UNSEEN
     for _ in range(2):
         middle = np.median(points, axis=0)
         axes = np.linalg.eigh(np.cov((points - middle).T))[1][:, ::-1].T
         across = np.abs((points - middle) @ axes[1])
         points = points[across <= max(1.5 * drawing.radius, 2.0)]
         if len(points) < 4:
-            return np.zeros((0, 2))
+            return _UNSEEN
     low, high = np.percentile((points - middle) @ axes[0], [1, 99])
-    return np.array(
-        [_uncover(drawing, middle + axes[0] * end, np.sign(end) * axes[0]) for end in (low, high)]
-    )
+    tips = [_uncover(drawing, middle + axes[0] * end, np.sign(end) * axes[0]) for end in (low, high)]
+    return Limb(np.array(tips), points[:: max(1, len(points) // _PIXELS)])
 
 
 def _large_spots(mask: NDArray[np.uint8], radius: float) -> NDArray[np.bool_]:

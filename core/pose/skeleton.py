@@ -27,7 +27,7 @@ COCO_JOINTS: Final = 133
 
 NECK: Final = 1
 # Limb i joins these two body joints and has colour i.
-LIMBS: Final = (
+LIMBS: Final[tuple[tuple[int, int], ...]] = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
     (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip

@@ -27,9 +27,9 @@ def figure(rng: np.random.Generator) -> NDArray[np.float64]:
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
         points[knee] = points[hip] + _step(rng.uniform(-0.5, 0.5), 0.17)
         points[ankle] = points[knee] + _step(rng.uniform(-0.5, 0.5), 0.17)
-    for first, wrist in ((92, 7), (113, 4)):
+    for first, wrist, elbow in ((92, 7, 6), (113, 4, 3)):
         points[first] = points[wrist]
-        along = rng.uniform(-3.0, 3.0)
+        along = np.arctan2(*(points[wrist] - points[elbow])) + rng.uniform(-0.8, 0.8)
         for number, (near, far) in enumerate(HAND_EDGES):
             points[first + far] = points[first + near] + _step(along + 0.3 * (number // 4 - 2), 0.018)
     return points
