@@ -1,7 +1,8 @@
 """One tree of errors. Every error names the value, the limit and the way out.
 
 The class decides the process exit code (0 done, 1 failed, 2 bad input, 3 out of memory, 4 disk,
-5 network, 130 cancelled) and the plain sentence that the window shows.
+5 network, 130 cancelled) and the plain sentence that the window shows. Names say what is wrong, not that it
+is an error: they stand in the JSON that other programs read.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class EngineError(PirouetteError):
     """The engine process failed or died."""
 
 
-class BadInput(PirouetteError):
+class BadInput(PirouetteError):  # noqa: N818
     """Something the user gave cannot be used; found before work starts."""
 
     exit_code = 2
@@ -73,7 +74,7 @@ class BadCheckpoint(BadInput):
     """A weight file that is damaged, incomplete or made for another model."""
 
 
-class OutOfMemory(PirouetteError):
+class OutOfMemory(PirouetteError):  # noqa: N818
     """Video memory or host memory did not suffice."""
 
     exit_code = 3
@@ -91,7 +92,7 @@ class NetworkError(PirouetteError):
     exit_code = 5
 
 
-class Cancelled(PirouetteError):
+class Cancelled(PirouetteError):  # noqa: N818
     """The user stopped the work."""
 
     exit_code = 130

@@ -19,7 +19,10 @@ def never() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """``check`` raises ``Cancelled`` when the user asked; it is called between forwards and between VAE chunks."""
+    """``check`` raises ``Cancelled`` when the user asked.
+
+    It is called between forwards and between VAE chunks.
+    """
 
     check: Check = never
     on_progress: Callable[[Progress], None] = lambda _: None

@@ -1,7 +1,7 @@
 """The embedded model: SteadyDancer's transformer at a small size, with its own VAE and conditioning.
 
-A model folder holds ``config.json``, ``transformer.safetensors`` and ``vae.safetensors`` (int8 rows with scales
-where that costs nothing, ``core.engine.loading.int8_rows``).
+A model folder holds ``config.json``, ``transformer.safetensors`` and ``vae.safetensors`` (int8 rows with
+scales where that costs nothing, ``core.engine.loading.int8_rows``).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def write_mini(
     frames: int,
     about: dict[str, Any],
 ) -> None:
-    """Write a model folder that ``load_mini`` reads. ``about`` goes into config.json as it is (training record)."""
+    """Write a model folder that ``load_mini`` reads; ``about`` (training record) goes into config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"format": "pirouette-mini", "licence": "Apache-2.0"}
     save_int8_rows(transformer.state_dict(), folder / "transformer.safetensors", metadata)
@@ -112,7 +112,7 @@ def write_mini(
 
 
 def write_random_mini(folder: Path, seed: int, size: str = "tiny") -> None:
-    """A random-weight model for tests: ``tiny`` works at 64x64 and 5 frames, ``full`` has the shipped shapes."""
+    """A random model for tests: ``tiny`` works at 64x64 and 5 frames, ``full`` has the shipped shapes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if size == "full":

@@ -25,7 +25,8 @@ def word_vector(word: str) -> Tensor:
     )
     values = torch.tensor([int.from_bytes(digest[i : i + 2], "little") for i in range(0, len(digest), 2)])
     vector = values.float() / 32767.5 - 1.0
-    return vector / vector.norm() * math.sqrt(TEXT_DIM)
+    unit: Tensor = vector / vector.norm()
+    return unit * math.sqrt(TEXT_DIM)
 
 
 class WordHashEncoder:

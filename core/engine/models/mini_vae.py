@@ -1,8 +1,8 @@
-"""The embedded model's video autoencoder: small, causal, with the Wan VAE's interface (stride 4x8x8, 16 channels).
+"""The embedded model's video autoencoder: small and causal, with the Wan VAE's interface and stride 4x8x8.
 
-Four pictures make one latent frame; the first picture stands alone (it is repeated three times in front), so the
-latent of a single picture equals the first latent frame of a video that begins with it. Every block sees its own
-latent frame and the one before, which makes decoding in chunks exact.
+Four pictures make one latent frame; the first picture stands alone (it is repeated three times in front), so
+the latent of a single picture equals the first latent frame of a video that begins with it. Every block sees
+its own latent frame and the one before, which makes decoding in chunks exact.
 
 A linear path (768 values of a 4x8x8 patch <-> 16 channels, set from a PCA before training) runs beside the
 convolutions in both directions; the convolutions learn what the PCA misses.
@@ -59,7 +59,8 @@ class PixelNorm(nn.Module):
         """[N, C, H, W] -> same shape."""
         length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32)
         scale = math.sqrt(x.shape[1]) / length.clamp_min(1e-4)
-        return x * scale.to(x.dtype) * self.weight.to(x.dtype)[:, None, None]
+        normed: Tensor = x * scale.to(x.dtype) * self.weight.to(x.dtype)[:, None, None]
+        return normed
 
 
 class CausalBlock(nn.Module):
@@ -75,13 +76,13 @@ class CausalBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, frames: int, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x [B*T, C, H, W] with T = ``frames``; ``before`` [B, C, H, W] the last activations of the previous chunk.
+        """x [B*T, C, H, W], T = ``frames``; ``before`` [B, C, H, W]: last activations of the previous chunk.
 
         Returns the output and the activations to hand to the next chunk. Without ``before`` the first frame
         is its own predecessor.
         """
         hidden = F.silu(self.norm1(x))
-        by_clip = hidden.unflatten(0, (-1, frames))
+        by_clip = _by_clip(hidden, frames)
         first = by_clip[:, :1] if before is None else before[:, None]
         previous = torch.cat([first, by_clip[:, :-1]], dim=1).flatten(0, 1)
         hidden = F.silu(self.norm2(self.conv1(torch.cat([hidden, previous], dim=1))))
@@ -158,7 +159,7 @@ class Decoder(nn.Module):
 
 
 class MiniVAE(nn.Module):
-    """``VideoVAE`` of the embedded model. ``latents_mean`` and ``latents_std`` are measured after training."""
+    """``VideoVAE`` of the embedded model; ``latents_mean`` and ``latents_std`` are measured when trained."""
 
     latents_mean: Tensor
     latents_std: Tensor
@@ -175,7 +176,7 @@ class MiniVAE(nn.Module):
         """video [B, 3, 4n+1, 8h, 8w] in [-1, 1] -> unnormalised latents [B, 16, n+1, h, w]."""
         groups, frames = group_pictures(video)
         latents: Tensor = self.encoder(groups, frames)
-        return latents.unflatten(0, (-1, frames)).transpose(1, 2)
+        return _by_clip(latents, frames).transpose(1, 2)
 
     def decode_raw(self, latents: Tensor) -> Tensor:
         """Unnormalised latents [B, 16, n+1, h, w] -> video [B, 3, 4n+1, 8h, 8w], not clamped."""
@@ -205,12 +206,22 @@ class MiniVAE(nn.Module):
 
 
 def group_pictures(video: Tensor) -> tuple[Tensor, int]:
-    """[B, 3, 4n+1, H, W] -> ([B*(n+1), 12, H, W], n+1): the first picture three more times, then groups of four."""
+    """[B, 3, 4n+1, H, W] -> ([B*(n+1), 12, H, W], n+1).
+
+    The first picture three more times, then groups of four.
+    """
     padded = torch.cat([video[:, :, :1].expand(-1, -1, 3, -1, -1), video], dim=2)
-    frames = padded.shape[2] // 4
-    return padded.unflatten(2, (frames, 4)).permute(0, 2, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1), frames
+    batch, channels, pictures, height, width = padded.shape
+    frames = pictures // 4
+    groups = padded.reshape(batch, channels, frames, 4, height, width).permute(0, 2, 3, 1, 4, 5)
+    return groups.reshape(batch * frames, 4 * channels, height, width), frames
 
 
 def ungroup_pictures(groups: Tensor, frames: int) -> Tensor:
     """[B*T, 12, H, W] -> [B, 3, 4T, H, W]."""
-    return groups.unflatten(1, (4, 3)).unflatten(0, (-1, frames)).flatten(1, 2).transpose(1, 2)
+    return groups.reshape(-1, 4 * frames, 3, *groups.shape[2:]).transpose(1, 2)
+
+
+def _by_clip(x: Tensor, frames: int) -> Tensor:
+    """[B*T, ...] -> [B, T, ...]."""
+    return x.reshape(-1, frames, *x.shape[1:])
