@@ -29,8 +29,8 @@ ROTATIONS = (
 R = {name: index for index, name in enumerate(ROTATIONS)}
 UPPER = tuple(R[n] for n in ("chest", "neck", "right_shoulder", "right_elbow", "left_shoulder", "left_elbow"))
 
-# OpenPose-18 order: nose neck rshoulder relbow rwrist lshoulder lelbow lwrist rhip rknee rankle lhip lknee lankle
-# reye leye rear lear.
+# OpenPose-18 order: nose neck rshoulder relbow rwrist lshoulder lelbow lwrist rhip rknee rankle lhip lknee
+# lankle reye leye rear lear.
 OPENPOSE = 18
 FACE = (0, 14, 15, 16, 17)
 
@@ -180,4 +180,4 @@ def quaternion_matrix(q: Tensor) -> Tensor:
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return torch.stack(rows, dim=-1).reshape(*q.shape[:-1], 3, 3)

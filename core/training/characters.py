@@ -1,12 +1,12 @@
 """Drawn people: random looks, and the capsules that a pose of such a person consists of.
 
-A capsule has two ends with a radius each, three colours (base, stripe, beyond the split) and a pattern. Values of a
-capsule, in the order of ``CAPSULE``: end points and radii in pixels, the rest as named.
+A capsule has two ends with a radius each, three colours (base, stripe, beyond the split) and a pattern.
+Values of a capsule, in the order of ``CAPSULE``: end points and radii in pixels, the rest as named.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -73,10 +73,10 @@ def cloth(draws: Draws, batch: int) -> Tensor:
 def sample_proportions(draws: Draws, batch: int) -> Proportions:
     """Limb lengths within 15 % of the standard; heads from natural to one and a half times as large."""
     base = standard_proportions(batch)
-    values = [getattr(base, f.name) * draws.uniform(0.85, 1.15, batch) for f in fields(Proportions)]
-    size = Proportions(*values)
-    big = draws.uniform(1.0, 1.5, batch)
-    return Proportions(*values[:-1], size.head * big)
+    size = Proportions(
+        *(getattr(base, f.name) * draws.uniform(0.85, 1.15, batch) for f in fields(Proportions))
+    )
+    return replace(size, head=size.head * draws.uniform(1.0, 1.5, batch))
 
 
 def sample_looks(draws: Draws, batch: int) -> Looks:

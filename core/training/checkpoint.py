@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,15 +24,7 @@ def save(folder: Path, state: dict[str, Tensor], progress: dict[str, Any]) -> No
     folder.mkdir(parents=True, exist_ok=True)
     previous = _index(folder)
     generation = 0 if previous is None else int(previous["generation"]) + 1
-    parts: list[dict[str, Tensor]] = [{}]
-    size = 0
-    for name, tensor in state.items():
-        half = tensor.detach().half().contiguous().cpu()
-        if size + half.nbytes > PART_BYTES and parts[-1]:
-            parts.append({})
-            size = 0
-        parts[-1][name] = half
-        size += half.nbytes
+    parts = _split(state)
     names = [f"state-{generation}-{number}.safetensors" for number in range(len(parts))]
     for name, part in zip(names, parts, strict=True):
         save_file(part, folder / f".{name}")
@@ -46,11 +39,25 @@ def save(folder: Path, state: dict[str, Tensor], progress: dict[str, Any]) -> No
             stale.unlink()
 
 
+def _split(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """float16 tensors on the CPU, at most ``PART_BYTES`` a part unless one alone is larger."""
+    parts: list[dict[str, Tensor]] = [{}]
+    size_bytes = 0
+    for name, tensor in state.items():
+        half = tensor.detach().half().contiguous().cpu()
+        if size_bytes + half.nbytes > PART_BYTES and parts[-1]:
+            parts.append({})
+            size_bytes = 0
+        parts[-1][name] = half
+        size_bytes += half.nbytes
+    return parts
+
+
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The newest checkpoint as float32 tensors and its progress; None where there is none.
 
     Raises:
-        BadCheckpoint: a part is missing or damaged.
+        BadCheckpoint: the index or a part is missing or damaged.
     """
     index = _index(folder)
     if index is None:
@@ -59,12 +66,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     for name in index["parts"]:
         try:
             state.update({key: value.to(torch.float32) for key, value in load_file(folder / name).items()})
-        except Exception as error:
-            raise BadCheckpoint(
-                f"The training checkpoint {folder / name} cannot be read: {error}.",
-                value=folder,
-                action="Delete the folder to start over.",
-            ) from error
+        except (OSError, SafetensorError) as error:
+            raise _damaged(folder / name, error) from error
     return state, index["progress"]
 
 
@@ -72,5 +75,16 @@ def _index(folder: Path) -> dict[str, Any] | None:
     path = folder / "index.json"
     if not path.is_file():
         return None
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
     return data
+
+
+def _damaged(path: Path, error: Exception) -> BadCheckpoint:
+    return BadCheckpoint(
+        f"The training checkpoint {path} cannot be read: {error}.",
+        value=path,
+        action="Delete its folder to start over.",
+    )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 class Clock:
     """Counts the steps and seconds of all pieces of a run.
 
-    ``progress`` is the share of the whole run that is done (the schedule's abscissa); a piece ends when the run does,
-    or when ``piece_seconds`` have passed since it began.
+    ``progress`` is the share of the whole run that is done (the schedule's abscissa); a piece ends when the
+    run does, or when ``piece_seconds`` have passed since it began.
     """
 
     total_steps: int

@@ -19,9 +19,9 @@ SMALL = 128
 class LatentPool:
     """Encoded clips, all on one device.
 
-    video, pose, negative, image: latents [N, 16, T, h, w] bf16 (image = the reference followed by mid-grey pictures);
-    reference, first_pose: uint8 [N, 3, 128, 128]; text [N, 16, 64]; moving [N, T, h, w] bool (where the person is in
-    any of the frame's pictures, or was in the reference).
+    video, pose, negative, image: latents [N, 16, T, h, w] bf16 (image = reference, then mid-grey pictures);
+    reference, first_pose: uint8 [N, 3, 128, 128]; text [N, 16, 64]; moving [N, T, h, w] bool (where the
+    person is in any of the frame's pictures, or was in the reference).
     """
 
     video: Tensor
@@ -106,14 +106,15 @@ def _moving(mask: Tensor) -> Tensor:
 def black_latent(vae: VideoVAE, like: LatentPool, frames: int) -> Tensor:
     """The latent of a black skeleton video (nobody there), [16, T, h, w]."""
     height, width = like.video.shape[-2] * 8, like.video.shape[-1] * 8
-    return vae.encode(torch.full((1, 3, frames, height, width), -1.0, device=like.video.device))[0].bfloat16()
+    nothing = torch.full((1, 3, frames, height, width), -1.0, device=like.video.device)
+    return vae.encode(nothing)[0].bfloat16()
 
 
 def conditions_of(batch: LatentPool, condition: Tensor, images: PatchImageEncoder) -> Conditions:
     """Conditions as the product's pipeline builds them (spec 3.3).
 
-    ``condition`` is the batch's pose, its negative or black; the reference tokens and both picture vectors stay
-    those of the positive pose, as upstream's negative branch has it.
+    ``condition`` is the batch's pose, its negative or black; the reference tokens and both picture vectors
+    stay those of the positive pose, as upstream's negative branch has it.
     """
     image = batch.image.float()
     mask = torch.zeros_like(image[:, :4])

@@ -1,7 +1,8 @@
 """Motion for the drawn people: real human motion read from the pybullet wheel, and our own generator.
 
-The motion files are DeepMimic's (44 numbers a frame). They are read out of the wheel as a zip, used for training
-and for the held-out suite, and never shipped; the demo and the synthetic suite use the generator alone.
+The motion files are DeepMimic's (``MOTION_VALUES`` numbers a frame). They are read out of the wheel as a
+zip, used for training and for the held-out suite, and never shipped; the demo and the synthetic suite use
+the generator alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from core.types import FPS
 
 HELD_OUT = ("dance_a", "spinkick", "getup_faceup")
 BANK_FPS = 60.0
+MOTION_VALUES = 44
 WHEEL_FOLDER = "pybullet_data/data/motions/"
 
 
@@ -73,34 +75,44 @@ def load_bank(source: Path) -> Bank:
     """Humanoid clips of at least half a second from a pybullet wheel (or a zip with the same folder).
 
     Raises:
-        BadInput: the file is missing or holds no motion.
+        BadInput: the file is missing, damaged or holds no motion.
     """
     if not source.is_file():
         raise BadInput(
             f"The motion source {source} does not exist.",
             value=source,
-            action="Run `make training-data` or use --synthetic.",
+            action="Get it with `python -m core.training.motion_source`, which prints its path.",
         )
     names, rotations, roots = [], [], []
-    with zipfile.ZipFile(source) as archive:
-        for entry in sorted(
-            n for n in archive.namelist() if n.startswith(WHEEL_FOLDER) and n.endswith(".txt")
-        ):
-            frames = torch.tensor(json.loads(archive.read(entry))["Frames"])
-            if frames.shape[1] != 44:
-                continue
-            times = torch.cat([torch.zeros(1), frames[:-1, 0].cumsum(0)])
-            decoded, root = _decode(frames[:, 1:])
-            at = torch.arange(0, float(times[-1]), 1 / BANK_FPS)
-            resampled, root = _resample(decoded, root, times, at)
-            names.append(entry.removeprefix(WHEEL_FOLDER).removesuffix(".txt").removeprefix("humanoid3d_"))
-            rotations.append(resampled)
-            roots.append(root)
+    for entry, frames in _read_archive(source).items():
+        if frames.shape[1] != MOTION_VALUES:
+            continue
+        times = torch.cat([torch.zeros(1), frames[:-1, 0].cumsum(0)])
+        decoded, root = _decode(frames[:, 1:])
+        at = torch.arange(0, float(times[-1]), 1 / BANK_FPS)
+        resampled, root = _resample(decoded, root, times, at)
+        names.append(entry.removeprefix(WHEEL_FOLDER).removesuffix(".txt").removeprefix("humanoid3d_"))
+        rotations.append(resampled)
+        roots.append(root)
     if not names:
         raise BadInput(
             f"{source} holds no motion files.", value=source, action="Use the pybullet 3.2.7 wheel."
         )
     return Bank(tuple(names), tuple(rotations), tuple(roots))
+
+
+def _read_archive(source: Path) -> dict[str, Tensor]:
+    """Numbers [n, values a frame] of every motion file, also of other creatures' with other counts."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = [n for n in archive.namelist() if n.startswith(WHEEL_FOLDER) and n.endswith(".txt")]
+            return {n: torch.tensor(json.loads(archive.read(n))["Frames"]) for n in sorted(entries)}
+    except zipfile.BadZipFile as error:
+        raise BadInput(
+            f"The motion source {source} cannot be read: {error}.",
+            value=source,
+            action="Download the pybullet 3.2.7 wheel again.",
+        ) from error
 
 
 def _from_bank(draws: Draws, bank: Bank, frames: int, speed: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +134,7 @@ def _from_bank(draws: Draws, bank: Bank, frames: int, speed: Tensor) -> tuple[Te
 
 
 def _key_poses(draws: Draws, batch: int, keys: int) -> Tensor:
-    """Plausible dance poses [B, K, 13, 3, 3]: arms down, out, up or bent; legs standing, stepping, kicking."""
+    """Plausible dance poses [B, K, 13, 3, 3]: arms down, out, up, bent; legs standing, stepping, kicking."""
 
     def draw(low: float, high: float) -> Tensor:
         return draws.uniform(low, high, batch, keys)
@@ -239,8 +251,9 @@ def sample_motion(
 ) -> tuple[Tensor, Tensor]:
     """Rotations [B, T, 13, 3, 3] and root positions [B, T, 3], metres, 16 fps.
 
-    With a bank, six clips in ten come from it, half of those with the upper body of another clip; without augmentation
-    (evaluation) the bank's clips are used as they are but for the speed and mirroring. Without a bank all are generated.
+    With a bank, six clips in ten come from it, half of those with the upper body of another clip; without
+    augmentation (evaluation) the bank's clips are used as they are but for mirroring. Without a bank all are
+    generated.
     """
     own = generated(draws, batch, frames)
     if bank is None:

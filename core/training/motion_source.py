@@ -1,7 +1,11 @@
-"""Where recorded motion comes from: the pybullet 3.2.7 wheel, read as a zip, never installed or shipped."""
+"""Where recorded motion comes from: the pybullet 3.2.7 wheel, read as a zip, never installed or shipped.
+
+``python -m core.training.motion_source`` downloads it into the cache where needed and prints its path.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,6 +14,7 @@ from pathlib import Path
 from core.errors import BadInput, NetworkError
 from core.media.disk import disk_error
 from core.settings import places
+from core.training.command import run
 
 VARIABLE = "PIROUETTE_MOTION_SOURCE"
 _REQUIREMENT = "pybullet==3.2.7"
@@ -70,3 +75,13 @@ def fetch_motion_source() -> Path:
             action="Check the connection, or download the wheel elsewhere and name it.",
         )
     return find_motion_source()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
+    return run(lambda: print(fetch_motion_source()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,8 @@
 """Muon with batched orthogonalisation, and an average of weights.
 
-Source: Muon (Jordan et al. 2024): momentum, then the nearest semi-orthogonal matrix by a quintic Newton-Schulz
-iteration; steps are scaled to the RMS of an AdamW step. Matrices of one shape are iterated together, which is
-what makes it cheap for a model of many small layers.
+Source: Muon (Jordan et al. 2024): momentum, then the nearest semi-orthogonal matrix by a quintic
+Newton-Schulz iteration; steps are scaled to the RMS of an AdamW step. Matrices of one shape are iterated
+together, which is what makes it cheap for a model of many small layers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.mT if tall else x).to(matrices.dtype)
+    upright: Tensor = x.mT if tall else x
+    return upright.to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -39,7 +40,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]
         """One update of all matrices that have a gradient."""
         for group in self.param_groups:
             by_shape: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
@@ -76,7 +77,8 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         "modulation",
         "condition_embedding",
     )
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inner = parameter.ndim >= 2 and min(parameter.shape[0], parameter[0].numel()) >= 16
         (matrices if inner and not any(key in name for key in outer) else others).append(parameter)
@@ -110,7 +112,7 @@ class Ema:
 
 
 def trapezoid(progress: float, warmup: float, decay: float) -> float:
-    """Learning-rate factor: rises over ``warmup``, stays, falls linearly to 0 over the last ``decay`` (shares of 1)."""
+    """Learning-rate factor: rises over ``warmup``, stays, falls to 0 over the last ``decay`` (shares)."""
     rise = min(1.0, (progress + 1e-3) / max(warmup, 1e-6))
     fall = min(1.0, (1.0 - progress) / max(decay, 1e-6))
     return max(0.0, min(rise, fall))

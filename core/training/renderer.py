@@ -1,7 +1,7 @@
-"""Draws capsules with shading, depth and smooth edges, and skeletons as section 6.2 draws them, many frames at once.
+"""Draws batches of capsules with shading, depth and smooth edges, and of skeletons as ``core.pose.draw``.
 
-Pictures are drawn at twice their size and averaged down. On a GPU all capsules of a group run in one compiled kernel;
-on the CPU each capsule touches only its own rectangle. Both call ``_capsule``.
+Pictures are drawn at twice their size and averaged down. On a GPU all capsules of a group run in one compiled
+kernel; on the CPU each capsule touches only its own rectangle. Both call ``_capsule``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from core.pose.draw import COLOURS, DIM
+from core.pose.skeleton import LIMBS
 
 SUPERSAMPLE = 2
 FAR = -1e6
@@ -128,25 +131,13 @@ def _paint_cropped(
             colour[one, :, rows, columns], depth[one, rows, columns] = painted, front
 
 
-# The drawing code's limbs (1-based joints) and colours, red and blue exchanged as in the saved frames (spec 6.2).
-LIMBS = (
-    (2, 3), (2, 6), (3, 4), (4, 5), (6, 7), (7, 8), (2, 9), (9, 10), (10, 11),
-    (2, 12), (12, 13), (13, 14), (2, 1), (1, 15), (15, 17), (1, 16), (16, 18),
-)  # fmt: skip
-COLOURS = (
-    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
-    (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255),
-    (255, 0, 170), (255, 0, 85),
-)  # fmt: skip
-
-
 def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """points [N, 18, 2] drawing pixels, shown [N, 18] -> [N, 3, H, W] in 0..255."""
     whole = points.floor()
     canvas = [torch.zeros(points.shape[0], y.shape[0], x.shape[1], device=points.device) for _ in range(3)]
     y, x = y - 0.5, x - 0.5
-    for index, (first, second) in enumerate(LIMBS):
-        a, b = whole[:, first - 1, :, None, None], whole[:, second - 1, :, None, None]
+    for colour, (first, second) in zip(COLOURS, LIMBS, strict=False):
+        a, b = whole[:, first, :, None, None], whole[:, second, :, None, None]
         d = a - b
         length = (d * d).sum(1).sqrt()
         # A limb without length points along x, as in OpenCV; with both at 0 it would cover the whole picture.
@@ -156,20 +147,20 @@ def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
         cx, cy = x - centre[:, 0], y - centre[:, 1]
         along, across = cx * cos + cy * sin, cy * cos - cx * sin
         inside = (along / (length / 2).floor().clamp_min(1)).square() + (across / 4.4).square() <= 1
-        inside = inside & (shown[:, first - 1] & shown[:, second - 1])[:, None, None]
+        inside = inside & (shown[:, first] & shown[:, second])[:, None, None]
         for channel in range(3):
-            canvas[channel] = torch.where(inside, float(COLOURS[index][2 - channel]), canvas[channel])
-    canvas = [(plane * 0.6).floor() for plane in canvas]
-    for joint in range(18):
+            canvas[channel] = torch.where(inside, float(colour[channel]), canvas[channel])
+    canvas = [(plane * DIM).floor() for plane in canvas]
+    for joint, colour in enumerate(COLOURS):
         cx, cy = x - whole[:, joint, 0, None, None], y - whole[:, joint, 1, None, None]
         inside = (cx * cx + cy * cy <= 18.0) & shown[:, joint, None, None]
         for channel in range(3):
-            canvas[channel] = torch.where(inside, float(COLOURS[joint][2 - channel]), canvas[channel])
+            canvas[channel] = torch.where(inside, float(colour[channel]), canvas[channel])
     return torch.stack(canvas, dim=1)
 
 
 def paint_skeletons(points: Tensor, shown: Tensor, height: int, width: int) -> Tensor:
-    """Skeletons at half the drawing size: points [N, 18, 2] drawing pixels -> [N, 3, height, width] in 0..1."""
+    """Skeletons at half the drawing size: points [N, 18, 2] drawing pixels -> [N, 3, height, width], 0..1."""
     y, x = _grid(height * SUPERSAMPLE, width * SUPERSAMPLE, points.device)
     draw = _compiled(_skeleton) if points.is_cuda else _skeleton
     canvas: Tensor = draw(points, shown, y, x)  # type: ignore[assignment]

@@ -1,15 +1,17 @@
-"""Train the embedded transformer: ``python -m core.training.train_dit --vae DIR --out DIR [--motion-source WHEEL]``.
+"""Train the embedded transformer: ``python -m core.training.train_dit --vae DIR --out DIR``.
 
 Flow matching with velocity targets, t = 3u/(1+2u); a tenth of the clips with a black pose, a twelfth with the
-negative pose of spec 6.4 (which is what condition guidance subtracts), a fifth without a prompt. The loss is weighted
-towards the person. Resumes from ``--out``; the last piece of a run is the one that decays the learning rate.
+negative pose of spec 6.4 (which is what condition guidance subtracts), a fifth without a prompt. The loss is
+weighted towards the person. Resumes from ``--out``; the last piece of a run is the one that decays the
+learning rate.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,13 @@ from core.errors import BadInput
 from core.training import checkpoint
 from core.training.clips import ClipRecipe, make_clips
 from core.training.clock import Clock
+from core.training.command import log, run, training_motion, training_parser
 from core.training.latents import LatentPool, black_latent, conditions_of, encode_clips
-from core.training.motion import Bank, load_bank
-from core.training.optim import Ema, Muon, split_parameters, trapezoid
-from core.training.train_vae import log
+from core.training.loop import LossRecord, Updater
+from core.training.motion import Bank
+from core.training.optim import Ema
+
+RAW, AVERAGED = "raw.", "ema."
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class DiTTraining:
     negative_pose: float = 0.08
     no_prompt: float = 0.2
     moving_weight: float = 3.0
-    recipe: ClipRecipe = ClipRecipe()
+    log_every: int = 100
+    recipe: ClipRecipe = field(default_factory=ClipRecipe)
 
 
 class ClipStream:
@@ -98,7 +104,7 @@ def flow_loss(
     s = sigma.view(-1, 1, 1, 1, 1)
     clean = batch.video.float()
     noise = torch.randn_like(clean)
-    velocity = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given))
+    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given))
     weight = 1 + settings.moving_weight * batch.moving[:, None].float()
     error = (velocity.float() - (noise - clean)).square()
     return (error * weight / weight.mean()).mean()
@@ -119,9 +125,14 @@ def load_vae(folder: Path, device: torch.device) -> MiniVAE:
         raise BadInput(
             f"No VAE checkpoint in {folder}.", value=folder, action="Run core.training.train_vae first."
         )
-    vae = MiniVAE(MiniVAEConfig())
+    vae = MiniVAE(MiniVAEConfig.from_dict(saved[1].get("config", {})))
     vae.load_state_dict(saved[0])
     return vae.to(device).eval().requires_grad_(False)
+
+
+def named(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights under a prefix of a checkpoint: ``RAW`` as trained, ``AVERAGED`` as shipped."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def compile_parts(model: SteadyDancerTransformer) -> None:
@@ -129,6 +140,27 @@ def compile_parts(model: SteadyDancerTransformer) -> None:
     for block in model.blocks:
         block.compile()
     model.condition_embedding_align.compile()
+
+
+class FreshPool:
+    """A pool of clips whose oldest entries are drawn anew from time to time."""
+
+    def __init__(self, stream: ClipStream, settings: DiTTraining) -> None:
+        self.clips = stream.fill(settings.pool)
+        self._stream, self._settings, self._oldest = stream, settings, 0
+
+    def refresh(self, step: int) -> None:
+        """Every ``refresh_every`` steps, one draw of new clips."""
+        if (step + 1) % self._settings.refresh_every:
+            return
+        one_draw = self._settings.clips_a_draw
+        self.clips.replace(self._oldest, self._stream.next())
+        self._oldest = (self._oldest + one_draw) % (len(self.clips) - one_draw + 1)
+
+    def batch(self) -> LatentPool:
+        """Random entries."""
+        device = self.clips.video.device
+        return self.clips.take(torch.randint(len(self.clips), (self._settings.batch,), device=device))
 
 
 def train(
@@ -139,95 +171,89 @@ def train(
     bank: Bank | None,
     device: torch.device,
     piece_seconds: float,
+    now: Callable[[], float] = time.monotonic,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """One piece of a run; leaves a checkpoint in ``out``, returns the averaged weights and the record."""
-    torch.manual_seed(settings.seed)
+    """One piece of a run; leaves a checkpoint in ``out``.
+
+    Returns:
+        The averaged weights and the record: step, seconds, drawn (draws of clips so far), finished, losses
+        (means of ``log_every`` steps).
+
+    Raises:
+        BadCheckpoint: the checkpoint in ``out`` is damaged.
+    """
     saved = checkpoint.load(out)
     progress: dict[str, Any] = (
         {"step": 0, "seconds": 0.0, "drawn": 0, "losses": []} if saved is None else saved[1]
     )
-    clock = Clock(settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"])
-    model.to(device)
+    torch.manual_seed(settings.seed + progress["step"])
+    clock = Clock(settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"], now)
+    model.to(device).train()
     if saved is not None:
-        model.load_state_dict(
-            {k.removeprefix("raw."): v for k, v in saved[0].items() if k.startswith("raw.")}
-        )
+        model.load_state_dict(named(saved[0], RAW))
     ema = Ema(model, settings.ema)
     if saved is not None:
-        ema.load({k.removeprefix("ema."): v for k, v in saved[0].items() if k.startswith("ema.")})
-        torch.manual_seed(settings.seed + progress["step"])
+        ema.load(named(saved[0], AVERAGED))
     stream = ClipStream(settings, vae, bank, device, progress["drawn"])
-    pool = stream.fill(settings.pool)
-    black = black_latent(vae, pool, settings.recipe.frames)
+    pool = FreshPool(stream, settings)
+    log(f"pool of {len(pool.clips)} clips after {clock.seconds - progress['seconds']:.0f} s")
+
+    def save(step: int) -> None:
+        progress.update(step=step, seconds=clock.seconds, drawn=stream.drawn, finished=clock.finished)
+        progress["config"] = model.config.to_dict()
+        raw = {RAW + name: value for name, value in model.state_dict().items()}
+        checkpoint.save(out, raw | {AVERAGED + k: v for k, v in ema.state_dict().items()}, progress)
+
+    _run_steps(model, settings, vae, pool, ema, clock, progress["losses"], save)
+    save(clock.step)
+    return ema.state_dict(), progress
+
+
+def _run_steps(
+    model: SteadyDancerTransformer,
+    settings: DiTTraining,
+    vae: MiniVAE,
+    pool: FreshPool,
+    ema: Ema,
+    clock: Clock,
+    losses: list[float],
+    save: Callable[[int], None],
+) -> None:
+    """The steps of one piece, with a checkpoint every ``save_every`` steps."""
+    device = pool.clips.video.device
+    black = black_latent(vae, pool.clips, settings.recipe.frames)
     images = PatchImageEncoder(device)
-    log(f"pool of {len(pool)} clips after {clock.seconds - progress['seconds']:.0f} s")
     if device.type == "cuda":
         compile_parts(model)
-    matrices, others = split_parameters(model)
-    optimizers = [
-        Muon(matrices, settings.muon_lr),
-        torch.optim.AdamW(others, settings.adam_lr, (0.9, 0.98), weight_decay=0.01),
-    ]
-    rates = [settings.muon_lr, settings.adam_lr]
-
-    def save_progress() -> None:
-        progress.update(step=clock.step, seconds=clock.seconds, drawn=stream.drawn, finished=clock.finished)
-        raw = {f"raw.{k}": v for k, v in model.state_dict().items()}
-        checkpoint.save(out, raw | {f"ema.{k}": v for k, v in ema.state_dict().items()}, progress)
-
-    running, counted, began, oldest = torch.zeros((), device=device), 0, clock.step, 0
+    updater = Updater(model, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
+    record = LossRecord(losses, settings.log_every)
     for step in clock.steps():
-        if step % settings.refresh_every == settings.refresh_every - 1:
-            pool.replace(oldest, stream.next())
-            oldest = (oldest + settings.clips_a_draw) % (len(pool) - settings.clips_a_draw + 1)
-        factor = trapezoid(clock.progress, 0.01, 0.4) * min(1.0, (step - began + 1) / 60)
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-        batch = pool.take(torch.randint(len(pool), (settings.batch,), device=device))
+        pool.refresh(step)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = flow_loss(model, batch, black, images, settings)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            loss = flow_loss(model, pool.batch(), black, images, settings)
+        updater.update(loss)
         ema.update(step)
-        running += loss.detach()
-        counted += 1
-        if (step + 1) % 100 == 0:
-            progress["losses"].append(round(float(running) / counted, 5))
-            running.zero_()
-            counted = 0
-            if (step + 1) % settings.save_every == 0:
-                save_progress()
-            log(f"dit step {step + 1} loss {progress['losses'][-1]:.4f} {clock.seconds:.0f} s")
-    save_progress()
-    return ema.state_dict(), progress
+        if record.add(step, loss):
+            log(f"dit step {step + 1} loss {losses[-1]:.4f} {clock.seconds:.0f} s")
+        if (step + 1) % settings.save_every == 0:
+            save(step + 1)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = training_parser(__doc__, DiTTraining.seconds)
     parser.add_argument("--vae", type=Path, required=True, help="folder of train_vae")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--motion-source", type=Path, help="pybullet 3.2.7 wheel; without it only generated motion"
-    )
-    parser.add_argument("--seconds", type=float, default=DiTTraining.seconds, help="length of the whole run")
-    parser.add_argument("--piece-seconds", type=float, default=1e9, help="stop this piece after so long")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-    bank = None if options.motion_source is None else load_bank(options.motion_source).only(False)
     settings = replace(DiTTraining(), seconds=options.seconds)
-    torch.manual_seed(settings.seed)
-    model = SteadyDancerTransformer(transformer_config())
-    _, progress = train(
-        settings, model, load_vae(options.vae, device), options.out, bank, device, options.piece_seconds
-    )
-    log(f"done: {progress['step']} steps, {progress['seconds']:.0f} s, settings {asdict(settings)}")
-    return 0
+
+    def work() -> None:
+        vae, bank = load_vae(options.vae, options.device), training_motion(options.motion_source)
+        torch.manual_seed(settings.seed)
+        model = SteadyDancerTransformer(transformer_config())
+        _, record = train(settings, model, vae, options.out, bank, options.device, options.piece_seconds)
+        log(f"done: {record['step']} steps, {record['seconds']:.0f} s, settings {asdict(settings)}")
+
+    return run(work)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Train the embedded model's VAE: ``python -m core.training.train_vae --out DIR [--motion-source WHEEL]``.
 
-Resumes from ``DIR`` where a checkpoint lies there. Clips are drawn once into a pool; every step cuts crops of 17
-pictures out of it, three quarters video (mostly around the person) and one quarter skeletons.
+Resumes from ``DIR`` where a checkpoint lies there. Clips are drawn once into a pool; every step cuts crops of
+17 pictures out of it, three quarters video (mostly around the person) and one quarter skeletons.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig, group_pictures
 from core.training import checkpoint
 from core.training.clips import ClipRecipe, Clips, make_clips
 from core.training.clock import Clock
-from core.training.motion import Bank, load_bank
-from core.training.optim import Muon, split_parameters, trapezoid
+from core.training.command import log, run, training_motion, training_parser
+from core.training.loop import LossRecord, Updater
+from core.training.motion import Bank
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class VAETraining:
     adam_lr: float = 1e-3
     noise: float = 0.06
     body_weight: float = 3.0
-    recipe: ClipRecipe = ClipRecipe(misaligned=0.0)
+    log_every: int = 200
+    unseen: int = 16
+    recipe: ClipRecipe = field(default_factory=lambda: ClipRecipe(misaligned=0.0))
 
 
 @dataclass(frozen=True)
@@ -140,15 +144,21 @@ def loss_of(vae: MiniVAE, pictures: Tensor, weight: Tensor, noise: float) -> Ten
 
 @torch.no_grad()
 def measure_latents(vae: MiniVAE, pool: Pool) -> None:
-    """Per-channel mean and standard deviation of the video latents, the Wan way: constants, not a batch's."""
+    """Mean and standard deviation of each channel of the video latents, constants as in the Wan VAE."""
     latents = torch.cat([vae.encode_raw(clip[None].float() / 127.5 - 1) for clip in pool.video[:256]])
     vae.latents_mean.copy_(latents.mean(dim=(0, 2, 3, 4)))
     vae.latents_std.copy_(latents.std(dim=(0, 2, 3, 4)))
 
 
+def score(vae: MiniVAE, settings: VAETraining, bank: Bank | None, device: torch.device) -> dict[str, float]:
+    """``reconstruction`` of clips that are in no pool."""
+    recipe = replace(settings.recipe, augment=False)
+    return reconstruction(vae, make_clips(settings.seed * 100_000 - 1, settings.unseen, recipe, bank, device))
+
+
 @torch.no_grad()
 def reconstruction(vae: MiniVAE, clips: Clips) -> dict[str, float]:
-    """PSNR in decibels of video, person and skeletons, and sharpness (Laplacian energy over the original's)."""
+    """PSNR in decibels of video, person and skeletons; sharpness: Laplacian energy over the original's."""
     scores: dict[str, list[float]] = {"psnr": [], "body": [], "pose": [], "sharpness": []}
     for video, pose, mask in zip(clips.video, clips.pose, clips.mask, strict=True):
         errors = []
@@ -185,12 +195,20 @@ def train(
     bank: Bank | None,
     device: torch.device,
     piece_seconds: float,
+    now: Callable[[], float] = time.monotonic,
 ) -> tuple[MiniVAE, dict[str, Any]]:
-    """Train, or go on training, for one piece; leaves a checkpoint in ``out`` and returns the model and its record."""
+    """Train, or go on training, for one piece; leaves a checkpoint in ``out``.
+
+    Returns:
+        The model and its record: step, seconds, finished, losses (means of ``log_every`` steps) and scores.
+
+    Raises:
+        BadCheckpoint: the checkpoint in ``out`` is damaged.
+    """
     torch.manual_seed(settings.seed)
     saved = checkpoint.load(out)
     progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "losses": []} if saved is None else saved[1]
-    clock = Clock(settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"])
+    clock = Clock(settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"], now)
     pool = draw_pool(settings, bank, device)
     log(f"pool of {len(pool.video)} clips after {clock.seconds - progress['seconds']:.0f} s")
     vae = MiniVAE(config).to(device)
@@ -199,65 +217,51 @@ def train(
         set_linear_path(vae, pool, generator)
     else:
         vae.load_state_dict(saved[0])
-    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    torch.backends.cudnn.benchmark = True
-    matrices, others = split_parameters(vae)
-    optimizers = [Muon(matrices, settings.muon_lr), torch.optim.AdamW(others, settings.adam_lr, (0.9, 0.99))]
-    rates = [settings.muon_lr, settings.adam_lr]
-    running, counted, began = torch.zeros((), device=device), 0, clock.step
-    for step in clock.steps():
-        factor = trapezoid(clock.progress, 0.01, 0.5) * min(1.0, (step - began + 1) / 60)
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-        pictures, weight = cut(pool, settings, generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = loss_of(vae, pictures, weight, settings.noise)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        running += loss.detach()
-        counted += 1
-        if (step + 1) % 200 == 0:
-            progress["losses"].append(round(float(running) / counted, 5))
-            running.zero_()
-            counted = 0
-            log(f"vae step {step + 1} loss {progress['losses'][-1]:.4f} {clock.seconds:.0f} s")
-    vae.eval()
-    torch.backends.cudnn.benchmark = False
+    _run_steps(vae, settings, pool, generator, clock, progress["losses"])
     measure_latents(vae, pool)
     progress |= {"step": clock.step, "seconds": clock.seconds, "finished": clock.finished}
+    progress["config"] = config.to_dict()
     checkpoint.save(out, vae.state_dict(), progress)
-    unseen = make_clips(
-        settings.seed * 100_000 - 1, 16, replace(settings.recipe, augment=False), bank, device
-    )
-    progress["scores"] = reconstruction(vae, unseen)
+    progress["scores"] = score(vae, settings, bank, device)
     log(f"vae {json.dumps(progress['scores'])} after {clock.step} steps, {clock.seconds:.0f} s")
     return vae, progress
 
 
-def log(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+def _run_steps(
+    vae: MiniVAE,
+    settings: VAETraining,
+    pool: Pool,
+    generator: torch.Generator,
+    clock: Clock,
+    losses: list[float],
+) -> None:
+    """The steps of one piece; leaves the model in evaluation mode."""
+    device = pool.video.device
+    vae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    torch.backends.cudnn.benchmark = True
+    updater = Updater(vae, (settings.muon_lr, settings.adam_lr), 0.99, 0.5, clock)
+    record = LossRecord(losses, settings.log_every)
+    for step in clock.steps():
+        pictures, weight = cut(pool, settings, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = loss_of(vae, pictures, weight, settings.noise)
+        updater.update(loss)
+        if record.add(step, loss):
+            log(f"vae step {step + 1} loss {losses[-1]:.4f} {clock.seconds:.0f} s")
+    torch.backends.cudnn.benchmark = False
+    vae.eval()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--motion-source", type=Path, help="pybullet 3.2.7 wheel; without it only generated motion"
-    )
-    parser.add_argument("--seconds", type=float, default=VAETraining.seconds, help="length of the whole run")
-    parser.add_argument("--piece-seconds", type=float, default=1e9, help="stop this piece after so long")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args(arguments)
-    bank = None if options.motion_source is None else load_bank(options.motion_source).only(False)
+    options = training_parser(__doc__, VAETraining.seconds).parse_args(arguments)
     settings = replace(VAETraining(), seconds=options.seconds)
-    train(settings, MiniVAEConfig(), options.out, bank, torch.device(options.device), options.piece_seconds)
-    return 0
+
+    def work() -> None:
+        bank = training_motion(options.motion_source)
+        train(settings, MiniVAEConfig(), options.out, bank, options.device, options.piece_seconds)
+
+    return run(work)
 
 
 if __name__ == "__main__":
