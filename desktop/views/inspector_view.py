@@ -68,7 +68,9 @@ class InspectorView(QWidget):
 
     def _prompt_box(self) -> QPlainTextEdit:
         box = QPlainTextEdit()
-        box.setPlaceholderText(self.tr("Optional: what the person wears and does. The embedded model hardly heeds it."))
+        box.setPlaceholderText(
+            self.tr("Optional: what the person wears. The embedded model hardly heeds it.")
+        )
         box.setAccessibleName(self.tr("Prompt"))
         box.setTabChangesFocus(True)
         box.setMaximumHeight(96)
