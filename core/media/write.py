@@ -22,6 +22,9 @@ from core.types import FPS
 # What imageio's "quality 8" of the reference pipeline gives x264: int((1 - 8 / 10) * 51).
 CRF: Final = 10
 _PRESET: Final = "medium"
+# Without it x264's macroblock tree gives other bits from run to run (its vector code reads memory that
+# nobody wrote), and other bits on another processor.
+_REPEATABLE: Final = "cpu-independent=1"
 _SOUND_BITS: Final = 192_000
 _AAC_SAMPLES: Final = 1024
 # Rec. 709, as every player assumes for a picture of this kind; untagged files come out with shifted colours.
@@ -64,7 +67,8 @@ def write_video(
         fps: frames a second.
         sound: sound that starts with the first frame; cut where the picture ends. None writes no sound track.
         settings: stored as JSON in the metadata; None stores none. The AI-generated label is always written.
-        check: called before each frame; whatever it raises (a cancel) leaves nothing behind.
+        check: called before each frame and before the renaming; whatever it raises (a cancel) leaves nothing
+            behind.
         opener: opens the temporary file for writing and reading.
 
     Raises:
@@ -128,6 +132,7 @@ def _encode(
         picture.finish()
         if track is not None:
             track.finish()
+    check()
     return WrittenVideo(picture.count, width, height, picture.count / fps, track is not None)
 
 
@@ -138,7 +143,7 @@ class _Picture:
         self._container = container
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = container.add_stream("libx264", rate=rate)
-        self._stream.options = {"crf": str(CRF), "preset": _PRESET}
+        self._stream.options = {"crf": str(CRF), "preset": _PRESET, "x264-params": _REPEATABLE}
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = 1 / rate

@@ -122,6 +122,33 @@ def test_cancel_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "a.mp4").read_bytes() == b"old"
 
 
+def test_cancel_after_the_last_frame_leaves_nothing(tmp_path: Path) -> None:
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 9:
+            raise Cancelled()
+
+    with pytest.raises(Cancelled):
+        write_video(tmp_path / "a.mp4", numbered(9), check=check)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_frames_give_equal_files(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    frames = [np.roll(noise, 3 * k, axis=1) for k in range(5)]
+    files = set()
+    for size in range(6):
+        write_video(tmp_path / "a.mp4", frames)
+        files.add((tmp_path / "a.mp4").read_bytes())
+        # Leaves other bytes in the memory that the next encoder gets.
+        dirt = [np.random.default_rng(k).bytes(997 * k + size) for k in range(200)]
+        del dirt
+    assert len(files) == 1
+
+
 def test_an_error_while_decoding_leaves_nothing(tmp_path: Path) -> None:
     def frames() -> Iterator[np.ndarray]:
         yield from numbered(3)
