@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from core.cli.arguments import parse
 from core.cli.console import print_error
 from core.errors import Cancelled, EngineError, PirouetteError
 
@@ -18,6 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:
+        # Takes a second: imported here, so that an impatient Ctrl-C gets its answer too.
+        from core.cli.arguments import parse
+
         options = parse(arguments)
         code: int = options.run(options)
         return code

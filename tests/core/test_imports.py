@@ -11,9 +11,9 @@ import pytest
 import core
 
 HEAVY = ("torch", "diffusers", "transformers", "triton", "accelerate")
-LIGHT = ("desktop", "desktop.main", "core.jobs", "core.catalogue", "core.pose", "core.media", "core.cli.main")
+LIGHT = ("desktop", "desktop.main", "core.jobs", "core.catalogue", "core.pose", "core.media", "core.cli")
 # Imported with all their modules.
-PACKAGES = ("core.jobs", "core.catalogue", "core.pose", "core.media")
+PACKAGES = ("core.jobs", "core.catalogue", "core.pose", "core.media", "core.cli")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys

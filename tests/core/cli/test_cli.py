@@ -142,6 +142,25 @@ def test_damaged_weights(
     assert json.loads(capsys.readouterr().out)["error"]["type"] == "BadCheckpoint"
 
 
+INTERRUPTED_IMPORT = """
+import sys
+from core.cli.main import main
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "core.cli.commands":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+raise SystemExit(main(["hardware"]))
+"""
+
+
+def test_ctrl_c_while_modules_are_still_being_loaded() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "pirouette: Cancelled.\n")
+
+
 def test_hardware(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hardware"]) == 0
     assert re.search(r"Processors: \d+", capsys.readouterr().out)
