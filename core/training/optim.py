@@ -17,7 +17,10 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """[N, rows, columns] -> matrices whose singular values are all near 1 (0.7 to 1.2)."""
+    """[N, rows, columns] -> matrices of the same directions with singular values near 1 (0.68 to 1.2).
+
+    Singular values below a hundredth of the matrix's norm stay smaller.
+    """
     x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
     tall = x.shape[1] > x.shape[2]
     if tall:

@@ -45,6 +45,8 @@ class VAETraining:
     adam_lr: float = 1e-3
     noise: float = 0.06
     body_weight: float = 3.0
+    pca_clips: int = 96
+    pca_patches: int = 1500
     log_every: int = 200
     unseen: int = 16
     recipe: ClipRecipe = field(default_factory=lambda: ClipRecipe(misaligned=0.0))
@@ -103,15 +105,15 @@ def cut(pool: Pool, settings: VAETraining, generator: torch.Generator) -> tuple[
     return stacked, (weight / weight.mean()).to(device)
 
 
-def set_linear_path(vae: MiniVAE, pool: Pool, generator: torch.Generator) -> None:
+def set_linear_path(vae: MiniVAE, pool: Pool, settings: VAETraining, generator: torch.Generator) -> None:
     """The whitened PCA of 4x8x8 patches becomes the linear path of encoder and decoder."""
     patches = []
     for source in (pool.video, pool.pose):
-        for clip in torch.randint(source.shape[0], (96,), generator=generator).tolist():
+        for clip in torch.randint(len(source), (settings.pca_clips,), generator=generator).tolist():
             groups, _ = group_pictures(source[clip][None].float() / 127.5 - 1)
             rows = F.pixel_unshuffle(groups, 8).permute(0, 2, 3, 1).flatten(0, 2)
-            keep = torch.randint(rows.shape[0], (1500,), generator=generator).to(rows.device)
-            patches.append(rows[keep])
+            keep = torch.randint(len(rows), (settings.pca_patches,), generator=generator)
+            patches.append(rows[keep.to(rows.device)])
     rows = torch.cat(patches).double()
     mean = rows.mean(0)
     values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
@@ -214,7 +216,7 @@ def train(
     vae = MiniVAE(config).to(device)
     generator = torch.Generator().manual_seed(settings.seed + progress["step"])
     if saved is None:
-        set_linear_path(vae, pool, generator)
+        set_linear_path(vae, pool, settings, generator)
     else:
         vae.load_state_dict(saved[0])
     _run_steps(vae, settings, pool, generator, clock, progress["losses"])
