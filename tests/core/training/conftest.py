@@ -1,4 +1,4 @@
-"""A small archive with the folder and the number format of the recorded motion."""
+"""A small archive of recorded motion, and training runs that take seconds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from runs import CPU, TINY_VAE, VAERun
 
+from core.training.clips import ClipRecipe
 from core.training.motion import WHEEL_FOLDER
+from core.training.train_dit import DiTTraining
+from core.training.train_vae import VAETraining, train
 
 
 def frame(angle: float, travel: float) -> list[float]:
@@ -34,3 +38,47 @@ def motion_archive(tmp_path: Path) -> Path:
             archive.writestr(f"{WHEEL_FOLDER}{name}.txt", json.dumps({"Frames": frames}))
         archive.writestr(f"{WHEEL_FOLDER}laikago_trot.txt", json.dumps({"Frames": [[0.0] * 20] * 3}))
     return path
+
+
+@pytest.fixture(scope="session")
+def vae_settings() -> VAETraining:
+    """Four clips of 64x64 and 9 frames, a few steps at a high rate."""
+    return VAETraining(
+        pool=4,
+        clips_a_draw=2,
+        crops=4,
+        crop=32,
+        frames=5,
+        steps=24,
+        seconds=1e9,
+        muon_lr=0.02,
+        adam_lr=0.01,
+        pca_clips=2,
+        pca_patches=60,
+        log_every=8,
+        unseen=1,
+        recipe=ClipRecipe(64, 64, 9, misaligned=0.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def dit_settings() -> DiTTraining:
+    """As small, with new clips at every 16th step."""
+    return DiTTraining(
+        pool=4,
+        clips_a_draw=2,
+        batch=4,
+        steps=48,
+        seconds=1e9,
+        muon_lr=0.1,
+        adam_lr=0.05,
+        refresh_every=16,
+        log_every=8,
+        recipe=ClipRecipe(64, 64, 9),
+    )
+
+
+@pytest.fixture(scope="session")
+def vae_run(tmp_path_factory: pytest.TempPathFactory, vae_settings: VAETraining) -> VAERun:
+    folder = tmp_path_factory.mktemp("vae")
+    return VAERun(folder, *train(vae_settings, TINY_VAE, folder, None, CPU, math.inf))
