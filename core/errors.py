@@ -7,7 +7,10 @@ is an error: they stand in the JSON that other programs read.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import Any, ClassVar, Final
+
+_LONGEST_DETAIL: Final = 100
 
 
 class PirouetteError(Exception):
@@ -40,8 +43,27 @@ class PirouetteError(Exception):
         }
 
     def sentence(self) -> str:
-        """Message and action as one line for people."""
-        return f"{self.message} {self.action}".strip()
+        """One line for people: message, value and limit where the words do not tell them already, action."""
+        told = f"{self.message} {self.action}"
+        details = [
+            *([str(self.value)] if _adds(self.value, told) else []),
+            *([f"limit: {self.limit}"] if _adds(self.limit, told) else []),
+        ]
+        message = f"{self.message.rstrip('.')} ({'; '.join(details)})." if details else self.message
+        return " ".join(f"{message} {self.action}".split())
+
+
+def _adds(detail: object, told: str) -> bool:
+    """Whether a value or limit tells a reader anything new; bare numbers of bytes are for programs."""
+    text = "" if detail is None else str(detail)
+    if not text or text.isdigit() or len(text) > _LONGEST_DETAIL:
+        return False
+    file_name = re.split(r"[/\\]", text)[-1]
+    return not (_words(text) <= _words(told) or ("." in file_name and file_name in told))
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip(".") for word in re.findall(r"[\w.]+", text)}
 
 
 class EngineError(PirouetteError):

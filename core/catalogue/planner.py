@@ -169,18 +169,19 @@ def check_frames(frames: int, native: int) -> None:
         f"{frames} frames cannot be rendered: it must be one more than a multiple of four, at most {native}.",
         value=frames,
         limit=f"4n+1, at most {native}",
-        action=f"Use {' or '.join(map(str, choices))} frames.",
+        action=f"Use {' or '.join(map(str, choices))} frame{'' if choices == [1] else 's'}.",
     )
 
 
 def _check_range(name: str, value: Any, lowest: float, highest: float) -> None:
     """Closed range; a NaN lies in none."""
     if not lowest <= value <= highest:
+        limit = f"{lowest:g} to {highest:g}" if isinstance(highest, float) else f"{lowest} to {highest}"
         raise BadSetting(
             f"The {name} is out of range: {value}.",
             value=value,
-            limit=f"{lowest:g} to {highest:g}" if isinstance(highest, float) else f"{lowest} to {highest}",
-            action=f"Choose a value from {lowest} to {highest}.",
+            limit=limit,
+            action=f"Choose a value from {limit}.",
         )
 
 

@@ -99,7 +99,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     except (av.error.FFmpegError, EOFError) as error:
         raise BadVideo(
             f"{path.name} cannot be read as a video: it is damaged, cut off or no video at all.",
-            value=str(error),
+            value=getattr(error, "strerror", None) or str(error),
             action=_FORMATS,
         ) from error
 

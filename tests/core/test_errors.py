@@ -51,6 +51,15 @@ def test_unknown_types_become_engine_errors() -> None:
     assert from_json({}).message == "The engine failed."
 
 
+def test_sentence_tells_value_and_limit_once() -> None:
+    small = BadSetting("1x1.png is too small.", value="1x1", limit="at least 32 pixels", action="Enlarge it.")
+    assert small.sentence() == "1x1.png is too small (1x1; limit: at least 32 pixels). Enlarge it."
+    told = BadSetting("Take a.png.", value="/in/a.png", limit="1 to 2", action="Choose from 1 to 2.")
+    assert told.sentence() == "Take a.png. Choose from 1 to 2."
+    full = BadSetting("The drive is full.", value=123456, limit=209715200)
+    assert full.sentence() == "The drive is full."
+
+
 def test_sentence_joins_message_and_action() -> None:
     assert BadSetting("No.", action="Yes.").sentence() == "No. Yes."
     assert Cancelled().sentence() == "Cancelled."

@@ -122,7 +122,7 @@ def test_requests_that_cannot_be_planned(changes: dict[str, Any]) -> None:
 def test_wrong_frame_counts_offer_the_nearest(frames: int, choices: str) -> None:
     with pytest.raises(BadSetting) as caught:
         plan(request(frames=frames), 200)
-    assert f"Use {choices} frames." in caught.value.action
+    assert f"Use {choices} frame{'' if choices == '1' else 's'}." in caught.value.action
 
 
 def test_an_empty_selection_is_refused() -> None:
