@@ -9,10 +9,11 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from core.engine.models.mini import NATIVE_AREA, NATIVE_FRAMES, transformer_config, write_mini
+from core.engine.models.mini import NATIVE_AREA, NATIVE_FRAMES, read_config, transformer_config, write_mini
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadInput
 from core.training import checkpoint
@@ -29,18 +30,26 @@ def export(vae_folder: Path, dit_folder: Path, out: Path) -> None:
         BadCheckpoint: a checkpoint is damaged.
         DiskError: ``out`` cannot be written.
     """
-    dit, vae = checkpoint.load(dit_folder), checkpoint.load(vae_folder)
-    if dit is None or vae is None:
-        empty = dit_folder if dit is None else vae_folder
-        raise BadInput(f"No checkpoint in {empty}.", value=empty, action="Train first.")
+    dit = checkpoint.load(dit_folder)
+    if dit is None:
+        raise BadInput(f"No checkpoint in {dit_folder}.", value=dit_folder, action="Train first.")
+    vae = load_vae(vae_folder, torch.device("cpu"))
     model = SteadyDancerTransformer(transformer_config(**dit[1].get("config", {})))
     model.load_state_dict(named(dit[0], AVERAGED))
     about = {
         "transformer": {"settings": asdict(DiTTraining()), "record": dit[1]},
-        "vae": {"settings": asdict(VAETraining()), "record": vae[1]},
+        "vae": vae_record(vae_folder),
     }
-    trained = load_vae(vae_folder, torch.device("cpu"))
-    write_mini(out, model, trained, area=NATIVE_AREA, frames=NATIVE_FRAMES, about=about)
+    write_mini(out, model, vae, area=NATIVE_AREA, frames=NATIVE_FRAMES, about=about)
+
+
+def vae_record(folder: Path) -> dict[str, Any]:
+    """How a VAE came about: from its checkpoint, or from the model folder that it was taken from."""
+    if (folder / "config.json").is_file():
+        record: dict[str, Any] = read_config(folder).get("about", {}).get("vae", {})
+        return record
+    saved = checkpoint.load(folder)
+    return {"settings": asdict(VAETraining()), "record": None if saved is None else saved[1]}
 
 
 def main(arguments: list[str] | None = None) -> int:

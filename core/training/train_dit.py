@@ -1,5 +1,7 @@
 """Train the embedded transformer: ``python -m core.training.train_dit --vae DIR --out DIR``.
 
+``--from-model resources/models/mini --vae resources/models/mini`` goes on from the shipped weights.
+
 Flow matching with velocity targets, t = 3u/(1+2u); a tenth of the clips with a black pose, a twelfth with the
 negative pose of spec 6.4 (which is what condition guidance subtracts), a fifth without a prompt. The loss is
 weighted towards the person. Resumes from ``--out``; the last piece of a run is the one that decays the
@@ -18,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.models.mini import transformer_config
+from core.engine.models.mini import load_mini, transformer_config
 from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig
 from core.engine.models.transformer import SteadyDancerTransformer
@@ -119,7 +121,11 @@ def choose_condition(batch: LatentPool, black: Tensor, settings: DiTTraining) ->
 
 
 def load_vae(folder: Path, device: torch.device) -> MiniVAE:
-    """The trained VAE of ``train_vae --out folder``."""
+    """The trained VAE of ``train_vae --out folder``, or that of a model folder such as the shipped one."""
+    if (folder / "config.json").is_file():
+        vae = load_mini(folder, device).vae
+        assert isinstance(vae, MiniVAE)
+        return vae
     saved = checkpoint.load(folder)
     if saved is None:
         raise BadInput(
@@ -128,6 +134,16 @@ def load_vae(folder: Path, device: torch.device) -> MiniVAE:
     vae = MiniVAE(MiniVAEConfig.from_dict(saved[1].get("config", {})))
     vae.load_state_dict(saved[0])
     return vae.to(device).eval().requires_grad_(False)
+
+
+def first_model(folder: Path | None, seed: int) -> SteadyDancerTransformer:
+    """Where a run begins: the transformer of a model folder, or new weights."""
+    torch.manual_seed(seed)
+    if folder is None:
+        return SteadyDancerTransformer(transformer_config())
+    transformer = load_mini(folder).transformer
+    assert isinstance(transformer, SteadyDancerTransformer)
+    return transformer.requires_grad_(True)
 
 
 def named(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -242,14 +258,14 @@ def _run_steps(
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = training_parser(__doc__, DiTTraining.seconds)
-    parser.add_argument("--vae", type=Path, required=True, help="folder of train_vae")
+    parser.add_argument("--vae", type=Path, required=True, help="folder of train_vae, or a model folder")
+    parser.add_argument("--from-model", type=Path, help="model folder that a new run begins with")
     options = parser.parse_args(arguments)
     settings = replace(DiTTraining(), seconds=options.seconds)
 
     def work() -> None:
         vae, bank = load_vae(options.vae, options.device), training_motion(options.motion_source)
-        torch.manual_seed(settings.seed)
-        model = SteadyDancerTransformer(transformer_config())
+        model = first_model(options.from_model, settings.seed)
         _, record = train(settings, model, vae, options.out, bank, options.device, options.piece_seconds)
         log(f"done: {record['step']} steps, {record['seconds']:.0f} s, settings {asdict(settings)}")
 

@@ -14,13 +14,14 @@ import torch
 from runs import CPU, VAERun
 from torch import Tensor
 
-from core.engine.models.mini import transformer_config
+from core.engine.models.mini import read_config, transformer_config, write_mini
 from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.mini_vae import MiniVAE
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadInput
 from core.training import checkpoint, train_dit
 from core.training.clips import Clips, make_clips
+from core.training.export import export
 from core.training.latents import LatentPool, black_latent
 from core.training.train_dit import (
     AVERAGED,
@@ -28,6 +29,7 @@ from core.training.train_dit import (
     ClipStream,
     DiTTraining,
     choose_condition,
+    first_model,
     flow_loss,
     load_vae,
     named,
@@ -182,3 +184,19 @@ def test_shares_of_black_and_negative_poses(pool: LatentPool, vae: MiniVAE) -> N
 def test_a_folder_without_a_vae_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="No VAE checkpoint"):
         load_vae(tmp_path, CPU)
+
+
+def test_a_new_run_can_begin_with_a_model_folder(
+    tmp_path: Path, vae: MiniVAE, dit_settings: DiTTraining, pool: LatentPool
+) -> None:
+    write_mini(
+        tmp_path / "model", tiny_transformer(), vae, area=64 * 64, frames=9, about={"vae": {"step": 24}}
+    )
+    model, taken = first_model(tmp_path / "model", seed=1), load_vae(tmp_path / "model", CPU)
+    before = fixed_loss(model, taken, pool, dit_settings)
+    assert abs(before - fixed_loss(tiny_transformer(), vae, pool, dit_settings)) < 0.05
+    settings = replace(dit_settings, steps=20)
+    train(settings, model, taken, tmp_path / "dit", None, CPU, math.inf, counted_seconds())
+    assert fixed_loss(model, taken, pool, dit_settings) < before
+    export(tmp_path / "model", tmp_path / "dit", tmp_path / "next")
+    assert read_config(tmp_path / "next")["about"]["vae"] == {"step": 24}
