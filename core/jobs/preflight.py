@@ -14,11 +14,14 @@ from core.catalogue.planner import check_frames, plan
 from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import list_gpus, parse_device, require_gpu
+from core.media.disk import part_file
 from core.media.images import load_reference
 from core.media.probe import probe_video
 from core.pose.motion import MotionInfo, inspect_motion
 from core.types import MediaInput, Plan, RenderRequest, Size, Trim
 
+# As long as process ids get: the unfinished file's name has one in it.
+_LARGEST_PID = 2**32 - 1
 MIN_FREE_BYTES = 200 * 1024 * 1024
 _HASH_CHUNK_BYTES = 1024 * 1024
 FreeBytes = Callable[[Path], int]
@@ -52,6 +55,7 @@ def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
     Raises:
         BadInput: the subclass says which input; DiskError: the output cannot be written.
     """
+    check_names(request)
     require_gpu(parse_device(request.device), list_gpus())
     model = entry(request.model)
     check_trim(request.trim)
@@ -66,6 +70,26 @@ def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
     check_shape(reference.shape[1], reference.shape[0], planned.size)
     notes = model_notes(model.id, Path(request.reference.path))
     return Checked(pinned(request), planned, motion, notes)
+
+
+def check_names(request: RenderRequest) -> None:
+    """Raises ``BadSetting`` for a path that the system cannot even look up, such as one that is too long."""
+    output = Path(request.output.path)
+    inputs = (request.reference, request.motion, request.keypoints, request.sound_from)
+    given = [Path(item.path) for item in inputs if item is not None]
+    for path in (*given, output, part_file(output, _LARGEST_PID)):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # whoever reads or writes it says so
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise BadSetting(
+                f"This path cannot be used: {reason}.",
+                value=f"{path.name[:60]}...",
+                limit="a usual file name",
+                action="Rename the file or shorten the path.",
+            ) from error
 
 
 def check_trim(trim: Trim) -> None:

@@ -18,6 +18,7 @@ from typing import IO
 
 from core.errors import Cancelled, EngineError, OutOfMemory, PirouetteError, from_json
 from core.hardware import Device, parse_device
+from core.media.disk import part_file
 from core.protocol import (
     ProtocolError,
     cancel_message,
@@ -206,11 +207,6 @@ def died(returncode: int, tail: Sequence[str]) -> PirouetteError:
             action="Close other programs, or choose a smaller size or fewer frames.",
         )
     return EngineError(f"The engine died of {name}: {last[:300]}.", value=name, action="Try again.")
-
-
-def part_file(output: Path, pid: int) -> Path:
-    """The unfinished file that a killed engine leaves beside the output (``core.media.disk``)."""
-    return output.with_name(f".{output.stem}.{pid}.part{output.suffix}")
 
 
 def engine_environment(base: Mapping[str, str], device: Device) -> dict[str, str]:

@@ -38,7 +38,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     Raises:
         DiskError: the folder cannot be written or the drive is full. Errors of the disk inside the block too.
     """
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    beside = part_file(path, os.getpid())
     try:
         check_output(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +48,11 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise disk_error(error, path) from error
     finally:
         _remove(beside)
+
+
+def part_file(path: Path, pid: int) -> Path:
+    """The unfinished file of process ``pid`` beside ``path``; it stays only where the process was killed."""
+    return path.with_name(f".{path.stem}.{pid}.part{path.suffix}")
 
 
 def disk_error(error: OSError, path: Path) -> DiskError:

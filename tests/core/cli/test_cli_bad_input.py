@@ -217,6 +217,17 @@ def test_outputs(
     check([*base, str(reference / "result.mp4")], 4, "DiskError", tmp_path, capsys)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts names elsewhere")
+@pytest.mark.parametrize("option", ["--reference", "--motion", "--keypoints", "--sound", "--output"])
+def test_names_that_are_too_long(
+    option: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 248 letters and the ending make a name, but leave no room for that of the unfinished file.
+    letters = 248 if option == "--output" else 300
+    path = tmp_path / "out" / f"{'a' * letters}.mp4"
+    check([*arguments, option, str(path)], 2, "BadSetting", tmp_path, capsys)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root can write")
 def test_an_unwritable_folder(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

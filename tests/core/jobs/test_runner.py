@@ -14,7 +14,8 @@ import pytest
 
 from core.errors import BadVideo, Cancelled, EngineError, OutOfMemory
 from core.hardware import Device
-from core.jobs.runner import Runner, died, engine_environment, part_file
+from core.jobs.runner import Runner, died, engine_environment
+from core.media.disk import part_file
 from core.types import MediaInput, Note, Output, Plan, Progress, RenderEvent, RenderRequest, Sampling, Size
 
 PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
