@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import queue
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from core.cli.console import ProgressLine
@@ -22,7 +25,7 @@ def render_request(request: RenderRequest, runner: Runner | None = None) -> Resu
     """Check and render; progress goes to standard error.
 
     Raises:
-        Cancelled: Ctrl-C; a second one kills the engine at once.
+        Cancelled: Ctrl-C or a polite kill; a second one kills the engine at once.
         PirouetteError: anything else that goes wrong.
     """
     checked = check(request)
@@ -44,15 +47,29 @@ def _supervise(runner: Runner, checked: Checked, line: ProgressLine) -> Result:
     """The engine is followed on a thread, so that this one can always hear Ctrl-C."""
     inbox: queue.Queue[RenderEvent | BaseException] = queue.Queue()
     thread = threading.Thread(target=_work, args=(runner, checked, inbox), name="render")
-    thread.start()
-    try:
-        outcome = _follow(runner, inbox, line)
-    finally:
-        runner.force_stop()  # a no-op once the engine has ended
-        thread.join()
+    with _terminated_like_ctrl_c():
+        thread.start()
+        try:
+            outcome = _follow(runner, inbox, line)
+        finally:
+            runner.force_stop()  # a no-op once the engine has ended
+            thread.join()
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """A polite kill (``timeout``, a scheduler) cancels too, so that the engine leaves nothing behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what signals do
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(runner: Runner, checked: Checked, inbox: queue.Queue[RenderEvent | BaseException]) -> None:

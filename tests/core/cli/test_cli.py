@@ -101,15 +101,18 @@ def test_evaluate_measures_the_embedded_model(out: Path, capsys: pytest.CaptureF
     assert (out / "results.json").is_file()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_ctrl_c_cancels_with_130_and_leaves_nothing(arguments: list[str], out: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_with_130_and_leaves_nothing(
+    arguments: list[str], out: Path, stop: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "core.cli", *arguments, "--steps", "100", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("sampling"):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(stop)
                 break
         told = process.stdout.read()
         rest = process.stderr.read()
