@@ -6,7 +6,6 @@ Upstream uses Python's global generator without a seed; here frame k of a seed i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -38,10 +37,3 @@ def negative(pose: PoseFrame, draws: np.random.Generator | Floats) -> PoseFrame:
     body = neck + factors * (pose.body - neck)
     hands = neck + factors * (pose.hands - neck)
     return PoseFrame(body, pose.subset, hands, pose.faces)
-
-
-def negatives(poses: Sequence[PoseFrame], draws: Floats) -> list[PoseFrame]:
-    """``negative`` of every frame with its own row of ``draws`` [T, 4]."""
-    if len(poses) != len(draws):
-        raise ValueError(f"{len(poses)} poses and {len(draws)} rows of random numbers")
-    return [negative(pose, row) for pose, row in zip(poses, draws, strict=True)]

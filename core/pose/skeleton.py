@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BODY: Final = slice(0, 18)
-FEET: Final = slice(18, 24)
 FACE: Final = slice(24, 92)
 LEFT_HAND: Final = slice(92, 113)
 RIGHT_HAND: Final = slice(113, 134)
