@@ -37,7 +37,7 @@ def export(vae_folder: Path, dit_folder: Path, out: Path) -> None:
     model = SteadyDancerTransformer(transformer_config(**dit[1].get("config", {})))
     model.load_state_dict(named(dit[0], AVERAGED))
     about = {
-        "transformer": {"settings": asdict(DiTTraining()), "record": dit[1]},
+        "transformer": {"settings": dit[1].pop("settings", asdict(DiTTraining())), "record": dit[1]},
         "vae": vae_record(vae_folder),
     }
     write_mini(out, model, vae, area=NATIVE_AREA, frames=NATIVE_FRAMES, about=about)
@@ -46,10 +46,11 @@ def export(vae_folder: Path, dit_folder: Path, out: Path) -> None:
 def vae_record(folder: Path) -> dict[str, Any]:
     """How a VAE came about: from its checkpoint, or from the model folder that it was taken from."""
     if (folder / "config.json").is_file():
-        record: dict[str, Any] = read_config(folder).get("about", {}).get("vae", {})
-        return record
+        about: dict[str, Any] = read_config(folder).get("about", {}).get("vae", {})
+        return about
     saved = checkpoint.load(folder)
-    return {"settings": asdict(VAETraining()), "record": None if saved is None else saved[1]}
+    record = {} if saved is None else saved[1]
+    return {"settings": record.pop("settings", asdict(VAETraining())), "record": record}
 
 
 def main(arguments: list[str] | None = None) -> int:

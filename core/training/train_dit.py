@@ -216,7 +216,7 @@ def train(
 
     def save(step: int) -> None:
         progress.update(step=step, seconds=clock.seconds, drawn=stream.drawn, finished=clock.finished)
-        progress["config"] = model.config.to_dict()
+        progress.update(config=model.config.to_dict(), settings=asdict(settings))
         raw = {RAW + name: value for name, value in model.state_dict().items()}
         checkpoint.save(out, raw | {AVERAGED + k: v for k, v in ema.state_dict().items()}, progress)
 

@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class VAETraining:
     pca_clips: int = 96
     pca_patches: int = 1500
     log_every: int = 200
+    save_every: int = 1000
     unseen: int = 16
     recipe: ClipRecipe = field(default_factory=lambda: ClipRecipe(misaligned=0.0))
 
@@ -219,12 +220,16 @@ def train(
         set_linear_path(vae, pool, settings, generator)
     else:
         vae.load_state_dict(saved[0])
-    _run_steps(vae, settings, pool, generator, clock, progress["losses"])
+
+    def save(step: int) -> None:
+        progress.update(step=step, seconds=clock.seconds, finished=clock.finished)
+        progress.update(config=config.to_dict(), settings=asdict(settings))
+        checkpoint.save(out, vae.state_dict(), progress)
+
+    _run_steps(vae, settings, pool, generator, clock, progress["losses"], save)
     measure_latents(vae, pool)
-    progress |= {"step": clock.step, "seconds": clock.seconds, "finished": clock.finished}
-    progress["config"] = config.to_dict()
-    checkpoint.save(out, vae.state_dict(), progress)
     progress["scores"] = score(vae, settings, bank, device)
+    save(clock.step)
     log(f"vae {json.dumps(progress['scores'])} after {clock.step} steps, {clock.seconds:.0f} s")
     return vae, progress
 
@@ -236,8 +241,9 @@ def _run_steps(
     generator: torch.Generator,
     clock: Clock,
     losses: list[float],
+    save: Callable[[int], None],
 ) -> None:
-    """The steps of one piece; leaves the model in evaluation mode."""
+    """The steps of one piece, with a checkpoint every ``save_every``; leaves the model in evaluation mode."""
     device = pool.video.device
     vae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.backends.cudnn.benchmark = True
@@ -250,6 +256,8 @@ def _run_steps(
         updater.update(loss)
         if record.add(step, loss):
             log(f"vae step {step + 1} loss {losses[-1]:.4f} {clock.seconds:.0f} s")
+        if (step + 1) % settings.save_every == 0:
+            save(step + 1)
     torch.backends.cudnn.benchmark = False
     vae.eval()
 
