@@ -54,6 +54,7 @@ def plan(request: RenderRequest, frames_available: int) -> Plan:
         BadVideo: the selection holds no frame.
     """
     model = entry(request.model)
+    weights = _weights(model)
     chosen = preset(request.preset, model.family)
     _check_available(request, model, chosen)
     size = _size(request.size, chosen, model)
@@ -65,7 +66,7 @@ def plan(request: RenderRequest, frames_available: int) -> Plan:
         sampling=sampling,
         size=size,
         frames=frames,
-        weights=_weights(model),
+        weights=weights,
         reasons=(_sampling_reason(request, sampling), _size_reason(request, chosen, size), length_reason),
     )
 

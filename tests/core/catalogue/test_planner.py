@@ -125,6 +125,11 @@ def test_wrong_frame_counts_offer_the_nearest(frames: int, choices: str) -> None
     assert f"Use {choices} frame{'' if choices == '1' else 's'}." in caught.value.action
 
 
+def test_a_model_that_cannot_be_loaded_is_told_before_its_preset() -> None:
+    with pytest.raises(BadSetting, match="cannot be loaded by this version"):
+        plan(request(model="steadydancer-14b-q4_k_m", preset="turbo"), 33)
+
+
 def test_an_empty_selection_is_refused() -> None:
     with pytest.raises(BadVideo):
         plan(request(), 0)
