@@ -42,15 +42,18 @@ class PirouetteError(Exception):
             "action": self.action,
         }
 
-    def sentence(self) -> str:
-        """One line for people: message, value and limit where the words do not tell them already, action."""
+    def statement(self) -> str:
+        """The message, with value and limit where the words do not tell them already."""
         told = f"{self.message} {self.action}"
         details = [
             *([str(self.value)] if _adds(self.value, told) else []),
             *([f"limit: {self.limit}"] if _adds(self.limit, told) else []),
         ]
-        message = f"{self.message.rstrip('.')} ({'; '.join(details)})." if details else self.message
-        return " ".join(f"{message} {self.action}".split())
+        return f"{self.message.rstrip('.')} ({'; '.join(details)})." if details else self.message
+
+    def sentence(self) -> str:
+        """Statement and action as one line for people."""
+        return " ".join(f"{self.statement()} {self.action}".split())
 
 
 def _adds(detail: object, told: str) -> bool:

@@ -95,7 +95,7 @@ class LibraryPresenter(QObject):
             try:
                 item = Item(kind_of(path), path, title(path), shipped=False)
             except BadInput as error:
-                self.refused.emit(str(path), error.message, error.action)
+                self.refused.emit(str(path), error.statement(), error.action)
                 continue
             self._begin(item)
 
@@ -131,7 +131,7 @@ class LibraryPresenter(QObject):
 
     def _refuse(self, item: Item, error: BaseException) -> None:
         if isinstance(error, PirouetteError):
-            self.refused.emit(str(item.path), error.message, error.action)
+            self.refused.emit(str(item.path), error.statement(), error.action)
             return
         _LOG.error("No preview of %s", item.path, exc_info=error)
         self.refused.emit(str(item.path), f"{item.path.name} cannot be read.", "Try another file.")

@@ -43,6 +43,6 @@ class PlayerPresenter(QObject):
             case None:
                 self.ready.emit(str(path), done.result())
             case PirouetteError() as error:
-                self.failed.emit(error.message, error.action)
+                self.failed.emit(error.statement(), error.action)
             case error:
                 self.failed.emit(f"{path.name} cannot be played: {error}.", "")

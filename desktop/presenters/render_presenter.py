@@ -150,7 +150,7 @@ class RenderPresenter(QObject):
         except Cancelled:
             self._ended.emit(Idle(cancelled=True))
         except PirouetteError as error:
-            self._ended.emit(Failed(error.message, error.action))
+            self._ended.emit(Failed(error.statement(), error.action))
         except Exception as error:
             _LOG.exception("A render failed unexpectedly")
             self._ended.emit(Failed(f"Something unexpected went wrong: {error}"))

@@ -53,6 +53,7 @@ def test_unknown_types_become_engine_errors() -> None:
 
 def test_sentence_tells_value_and_limit_once() -> None:
     small = BadSetting("1x1.png is too small.", value="1x1", limit="at least 32 pixels", action="Enlarge it.")
+    assert small.statement() == "1x1.png is too small (1x1; limit: at least 32 pixels)."
     assert small.sentence() == "1x1.png is too small (1x1; limit: at least 32 pixels). Enlarge it."
     told = BadSetting("Take a.png.", value="/in/a.png", limit="1 to 2", action="Choose from 1 to 2.")
     assert told.sentence() == "Take a.png. Choose from 1 to 2."
