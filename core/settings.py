@@ -43,3 +43,8 @@ def places() -> Places:
 def resources() -> Path:
     """The folder of package data."""
     return Path(__file__).resolve().parent.parent / "resources"
+
+
+def engine_log() -> Path:
+    """What the engine wrote to its standard error during the latest render."""
+    return places().data / "logs" / "engine.log"

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping, Sequence
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from core.errors import PirouetteError
+from core.jobs.log import EngineLog
 from core.jobs.preflight import check
 from core.jobs.runner import Runner
 from desktop.presenters.library_presenter import LibraryPresenter
@@ -33,7 +34,7 @@ def build_window() -> MainWindow:
         BadCheckpoint: the embedded model is missing or damaged.
     """
     library = LibraryPresenter()
-    render = RenderPresenter(prepare=check, make_runner=Runner)
+    render = RenderPresenter(prepare=check, make_runner=lambda: Runner(on_log=EngineLog()))
     window = MainWindow(library, render, PlayerPresenter(), offers())
     library.load_shipped()
     return window

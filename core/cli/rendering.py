@@ -13,6 +13,7 @@ from typing import Any
 from core.cli.console import ProgressLine
 from core.codec import to_data
 from core.errors import Cancelled
+from core.jobs.log import EngineLog
 from core.jobs.preflight import Checked, check
 from core.jobs.runner import Runner
 from core.types import RenderEvent, RenderRequest, Result
@@ -31,7 +32,7 @@ def render_request(request: RenderRequest, runner: Runner | None = None) -> Resu
     checked = check(request)
     line = ProgressLine(sys.stderr)
     try:
-        return _supervise(runner or Runner(), checked, line)
+        return _supervise(runner or Runner(on_log=EngineLog()), checked, line)
     finally:
         line.close()
 

@@ -10,6 +10,7 @@ import torch
 
 from core.errors import BadSetting, DiskError, EngineError, OutOfMemory, PirouetteError
 from core.hardware import parse_device
+from core.settings import engine_log
 from core.types import Memory
 
 _ALLOCATION_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "bad allocation")
@@ -69,7 +70,7 @@ def explain(error: BaseException) -> PirouetteError:
     return EngineError(
         f"Something unexpected went wrong in the engine: {type(error).__name__}.",
         value=str(error)[:300],
-        action="Try again; if it happens again, report it with the log.",
+        action=f"Try again; if it happens again, report it with {engine_log()}.",
     )
 
 

@@ -31,7 +31,6 @@ UPPER = tuple(R[n] for n in ("chest", "neck", "right_shoulder", "right_elbow", "
 
 # OpenPose-18 order: nose neck rshoulder relbow rwrist lshoulder lelbow lwrist rhip rknee rankle lhip lknee
 # lankle reye leye rear lear.
-OPENPOSE = 18
 FACE = (0, 14, 15, 16, 17)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from core.engine.loading.header import weight_files
 from core.errors import BadCheckpoint
 
-INDEX_SUFFIX = ".index.json"
 SHOWN = 4
 
 
@@ -25,7 +24,7 @@ def read_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tens
         BadCheckpoint: a file is missing, damaged, or stored in an 8-bit format.
     """
     tensors: dict[str, Tensor] = {}
-    for shard in shards(path):
+    for shard in weight_files(path):
         try:
             with safe_open(str(shard), framework="pt") as handle:
                 for key in handle.keys():  # noqa: SIM118  (not a dict)
@@ -43,17 +42,6 @@ def read_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tens
             action="Use the 16-bit file.",
         )
     return tensors
-
-
-def shards(path: Path) -> list[Path]:
-    """The files behind ``path``: itself, or the shards of an index; raises ``BadCheckpoint``."""
-    if not path.name.endswith(INDEX_SUFFIX):
-        return [path]
-    try:
-        names = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadCheckpoint(f"{path.name} is no index of weight files: {error}.", value=path) from error
-    return [path.parent / name for name in names]
 
 
 def fill(module: nn.Module, state: dict[str, Tensor], source: str, ignored: Iterable[str] = ()) -> None:

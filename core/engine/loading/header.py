@@ -89,7 +89,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     path = Path(path)
     entries: dict[str, Entry] = {}
     metadata: dict[str, str] = {}
-    for file in _files(path):
+    for file in weight_files(path):
         found, about = _read_header(file)
         metadata |= about
         for entry in found:
@@ -114,7 +114,12 @@ def _bad(path: Path, what: str, value: object = None, action: str = AGAIN) -> Ba
     return BadCheckpoint(f"{path} {what}.", value=path if value is None else value, action=action)
 
 
-def _files(path: Path) -> list[Path]:
+def weight_files(path: Path) -> list[Path]:
+    """The files behind ``path``: itself, the shards of an index, or what a folder holds.
+
+    Raises:
+        BadCheckpoint: no single file or index, a damaged index, or one that names files elsewhere.
+    """
     if path.is_dir():
         indices = sorted(path.glob("*.safetensors.index.json"))
         single = sorted(path.glob("*.safetensors"))

@@ -107,7 +107,14 @@ def test_ctrl_c_cancels_with_130_and_leaves_nothing(
     arguments: list[str], out: Path, stop: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "core.cli", *arguments, "--steps", "100", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         for line in process.stderr:

@@ -181,7 +181,10 @@ def test_shards_are_read_through_their_index(tmp_path: Path) -> None:
     tensors = read_tensors(index, torch.float32)
     assert {key: tensor.dtype for key, tensor in tensors.items()} == {"a": torch.float32, "b": torch.float32}
     index.write_text("[]")
-    with pytest.raises(BadCheckpoint, match="no index"):
+    with pytest.raises(BadCheckpoint, match="index of shards"):
+        read_tensors(index)
+    index.write_text('{"weight_map": {"a": "../m-1.safetensors"}}')
+    with pytest.raises(BadCheckpoint, match="outside its own folder"):
         read_tensors(index)
 
 
