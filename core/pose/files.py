@@ -6,7 +6,6 @@ The layouts are described in docs/pose-files.md, the sidecar also in resources/s
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import BadPose
+from core.media.disk import written_beside
 from core.pose import coco_file, openpose_file, sidecar
 from core.pose.people import Layout, Person, track
 from core.pose.skeleton import PoseTrack
@@ -41,13 +41,13 @@ def load_keypoints(path: Path, picture: tuple[int, int] | None = None, fps: floa
 
 
 def save_sidecar(track: PoseTrack, path: Path) -> None:
-    """Write the sidecar beside and rename it, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    """Write the sidecar beside and rename it, so that a reader never sees half a file.
+
+    Raises:
+        DiskError: the folder cannot be written or the drive is full.
+    """
+    with written_beside(path) as beside:
         beside.write_text(json.dumps(sidecar.to_data(track), allow_nan=False), encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def sidecar_of(clip: Path) -> Path | None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import BadCheckpoint
+from core.media.disk import written_beside
 
 PART_BYTES = 15 * 2**20
 
@@ -27,13 +28,11 @@ def save(folder: Path, state: dict[str, Tensor], progress: dict[str, Any]) -> No
     parts = _split(state)
     names = [f"state-{generation}-{number}.safetensors" for number in range(len(parts))]
     for name, part in zip(names, parts, strict=True):
-        save_file(part, folder / f".{name}")
-        (folder / f".{name}").replace(folder / name)
-    beside = folder / ".index.json"
-    beside.write_text(
-        json.dumps({"generation": generation, "parts": names, "progress": progress}), encoding="utf-8"
-    )
-    beside.replace(folder / "index.json")
+        with written_beside(folder / name) as beside:
+            save_file(part, beside)
+    index = {"generation": generation, "parts": names, "progress": progress}
+    with written_beside(folder / "index.json") as beside:
+        beside.write_text(json.dumps(index), encoding="utf-8")
     for stale in folder.glob("state-*.safetensors"):
         if stale.name not in names:
             stale.unlink()

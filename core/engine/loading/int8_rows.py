@@ -16,6 +16,7 @@ from torch import Tensor
 
 from core.engine.loading.header import Checkpoint, open_checkpoint
 from core.errors import BadCheckpoint, DiskError
+from core.media.disk import written_beside
 
 SCALE = "_scale"
 INT8_MAX = 127
@@ -61,12 +62,10 @@ def save_int8_rows(
     tensors: dict[str, Tensor] = {}
     for name, tensor in state_dict.items():
         tensors |= _stored(name, tensor.detach().cpu(), keep(name))
-    beside = path.with_name(f".{path.name}.part")
     try:
-        save_file(tensors, str(beside), dict(metadata or {}))
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
+        with written_beside(path) as beside:
+            save_file(tensors, str(beside), dict(metadata or {}))
+    except SafetensorError as error:  # how safetensors tells of a full disk
         raise DiskError(
             f"{path} cannot be written: {error}.",
             value=path,

@@ -19,6 +19,7 @@ from core.engine.models.mini_encoders import CLIP_DIM, TEXT_DIM, TEXT_LEN, Patch
 from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint
+from core.media.disk import written_beside
 
 NATIVE_AREA = 192 * 192
 NATIVE_FRAMES = 33
@@ -106,9 +107,8 @@ def write_mini(
         "about": about,
     }
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    beside = folder / ".config.json.part"
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(folder / "config.json")
+    with written_beside(folder / "config.json") as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def write_random_mini(folder: Path, seed: int, size: str = "tiny") -> None:

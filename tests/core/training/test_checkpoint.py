@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.errors import BadCheckpoint
+from core.errors import BadCheckpoint, DiskError
 from core.training import checkpoint
 
 
@@ -58,7 +58,7 @@ def test_an_interrupted_save_leaves_the_former(tmp_path: Path, monkeypatch: pyte
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_file", full_after_one)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(DiskError, match="is full"):
             checkpoint.save(tmp_path, state(2), {"step": 9})
     assert len(written) == 1
     check(tmp_path, 1, 5)
