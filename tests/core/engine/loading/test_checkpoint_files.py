@@ -229,7 +229,7 @@ def test_saving_leaves_nothing_behind_when_it_fails(state: State, tmp_path: Path
     taken = tmp_path / "folder.safetensors"
     taken.mkdir()
     (taken / "file").touch()
-    for path in (taken, tmp_path / "missing" / "x.safetensors"):
+    for path in (taken, taken / "file" / "x.safetensors"):
         with pytest.raises(DiskError):
             save_int8_rows(state, path)
     assert [p.name for p in tmp_path.iterdir()] == [taken.name]
