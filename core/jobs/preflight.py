@@ -14,7 +14,7 @@ from core.catalogue.planner import check_frames, plan
 from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import list_gpus, parse_device, require_gpu
-from core.media.disk import part_file
+from core.media.disk import existing_folder, part_file
 from core.media.images import load_reference
 from core.media.probe import probe_video
 from core.pose.motion import MotionInfo, inspect_motion
@@ -124,11 +124,6 @@ def check_output(request: RenderRequest) -> None:
             "The output would overwrite an input.", value=output, action="Choose another output."
         )
     _check_writable(existing_folder(output))
-
-
-def existing_folder(output: Path) -> Path:
-    """The folder of a file, or the nearest one above it that exists (or is a file, which fails later)."""
-    return next(folder for folder in output.absolute().parents if folder.exists())
 
 
 def check_space(folder: Path, free: FreeBytes) -> None:

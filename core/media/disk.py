@@ -23,7 +23,7 @@ def check_output(path: Path, needed_bytes: int = 0) -> None:
     """
     if path.is_dir():
         raise DiskError(f"{path} is a folder.", value=path, limit="a file name", action="Add a file name.")
-    folder = _existing(path)
+    folder = existing_folder(path)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(folder)
     free_bytes = shutil.disk_usage(folder).free
@@ -57,7 +57,7 @@ def part_file(path: Path, pid: int) -> Path:
 
 def disk_error(error: OSError, path: Path) -> DiskError:
     """The plain sentence for an operating system error while writing ``path``."""
-    folder = _existing(path)
+    folder = existing_folder(path)
     if error.errno in _FULL:
         return _full(folder)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -69,8 +69,8 @@ def disk_error(error: OSError, path: Path) -> DiskError:
     )
 
 
-def _existing(path: Path) -> Path:
-    """The nearest parent that exists."""
+def existing_folder(path: Path) -> Path:
+    """The folder of a file, or the nearest one above it that exists (or is a file, which fails later)."""
     return next((folder for folder in path.absolute().parents if folder.exists()), Path.cwd())
 
 
