@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
-.PHONY: venv run test
+.PHONY: venv run test test-faults
 .DEFAULT_GOAL := run
 
 venv: $(INSTALLED)
@@ -35,3 +35,9 @@ test: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(TEST_PROCESSES)
+
+# Long fault and soak tests; at most 40 minutes on two cores.
+test-faults: export QT_QPA_PLATFORM = offscreen
+test-faults: export OMP_NUM_THREADS = 1
+test-faults: venv
+	$(BIN)/pytest -n $(TEST_PROCESSES) -m faults --timeout=2400 -s

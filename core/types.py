@@ -152,7 +152,27 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will run: chosen by the planner before queueing and again at start."""
+    """What will run: chosen by the planner before queueing and again at start.
+
+    Attributes:
+        files: the catalogue's files that it needs, ``owner/name/path/in/repository``, or paths on disk.
+        weights: how the transformer's weights stand in memory: a float dtype, or the stored format that is
+            kept (``fp8``, ``int8``, ``q4_k_m``, ...).
+        matmul: what its products compute in: a float dtype (quantised weights are dequantised for it) or
+            ``int8`` (weights and activations in 8 bits).
+        residency: ``resident`` (all parts on the device at once), ``phased`` (only the part in use) or
+            ``streamed`` (phased, and of the transformer only ``blocks_resident`` blocks; the others come from
+            host memory at each forward).
+        chunking: ``none`` or ``tiles``, the video autoencoder in tiles of ``vae_tile`` output pixels a side.
+        vram_peak_bytes, ram_peak_bytes, time_s: estimates; None where there is nothing to go by.
+        fits: whether the estimates stay within the machine.
+        parts: role of the catalogue -> path on disk, filled once the files are known to be there.
+        assets: role of the catalogue -> id of the asset.
+        blocks_resident: transformer blocks that stay on the device, None for all.
+        text_on: where the text encoder runs.
+        vae_dtype: dtype of the video autoencoder.
+        lighter_steps: what ``planner.lighter`` has changed, in words.
+    """
 
     model: str
     sampling: Sampling
@@ -171,6 +191,14 @@ class Plan:
     time_s: float | None = None
     reasons: tuple[str, ...] = ()
     fits: bool = True
+    parts: dict[str, str] = field(default_factory=dict)
+    assets: dict[str, str] = field(default_factory=dict)
+    loras: tuple[Lora, ...] = ()
+    blocks_resident: int | None = None
+    text_on: Literal["device", "cpu"] = "device"
+    vae_dtype: str = "float32"
+    vae_tile: int | None = None
+    lighter_steps: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 
