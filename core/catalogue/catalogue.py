@@ -23,6 +23,21 @@ Role = Literal[
 ]
 PARTS: tuple[Role, ...] = ("transformer", "vae", "text_encoder", "tokenizer", "image_encoder")
 Source = Literal["huggingface", "github", "local", "converted"]
+LAYOUTS = (
+    "wan",
+    "wan_shards",
+    "fp8_scaled",
+    "int8_block",
+    "int8_quanto",
+    "gguf",
+    "diffusers",
+    "open_clip",
+    "onnx",
+    "tokenizer",
+    "lora",
+    "pickle",
+    "other",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,8 @@ class Asset:
         precision: ``fp32``, ``fp16``, ``bf16``, ``fp8``, ``int8``, ``q4_k_m``, ... as in the model ids.
         layout: how the file is written: ``wan``, ``wan_shards``, ``fp8_scaled``, ``int8_block``,
             ``int8_quanto``, ``gguf``, ``diffusers``, ``open_clip``, ``onnx``, ``tokenizer``, ``lora``,
-            ``pickle``.
+            ``pickle``, ``other`` (that no loader here reads). Of companions ``wan`` means upstream's own
+            names and ``diffusers`` those of diffusers or transformers.
         made_for: the architecture it was trained for, where that is another model's.
         resolve: name, size and hash are read from the hub before the user is asked.
         converted_from: for source ``converted``, the asset it is made of.
@@ -116,9 +132,20 @@ class CatalogueModel:
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """A source repository on GitHub whose changes we want to know of; ``revision`` is the commit we know."""
+
+    id: str
+    repository: str
+    revision: str
+    branch: str = "main"
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """Everything by id."""
 
     architectures: dict[str, Architecture]
     assets: dict[str, Asset]
     models: dict[str, CatalogueModel]
+    upstreams: dict[str, Upstream] = field(default_factory=dict)
