@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NO_NETWORK = Path(__file__).resolve().parent / "fakes" / "no_network"
 GRACE_S = 5.0
+REAL_SOCKET = socket.socket
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,32 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", LocalSocket)
     folders = [str(NO_NETWORK), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, folders)))
+
+
+@pytest.fixture
+def loopback(no_network: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Sockets of this process and of Pythons it starts reach this machine only (tests/fakes/hub.py)."""
+
+    class LoopbackSocket(REAL_SOCKET):
+        def connect(self, address: object) -> None:
+            super().connect(_local(address))
+
+        def connect_ex(self, address: object) -> int:
+            return int(super().connect_ex(_local(address)))
+
+        def bind(self, address: object) -> None:
+            super().bind(_local(address))
+
+    monkeypatch.setattr(socket, "socket", LoopbackSocket)
+    monkeypatch.setenv("PIROUETTE_TEST_LOOPBACK", "1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost,::1")
+
+
+def _local(address: object) -> object:
+    host = address[0] if isinstance(address, tuple) else "localhost"
+    assert host in ("127.0.0.1", "localhost", "::1"), f"{host} is not this machine."
+    return address
 
 
 @pytest.fixture(autouse=True)
