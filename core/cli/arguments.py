@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from core.cli import commands
+from core.cli.hardware import hardware
 from core.errors import BadSetting
 from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
 
@@ -119,7 +120,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_hardware(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=commands.hardware)
+    parser.set_defaults(run=hardware)
     _add_json(parser)
 
 

@@ -12,7 +12,6 @@ from core.catalogue.presets import parse_size
 from core.cli.console import print_json
 from core.cli.rendering import render_request, summary
 from core.errors import BadSetting
-from core.hardware import inspect_machine
 from core.settings import places
 from core.types import FPS, MediaInput, Output, Overrides, RenderRequest, Result, Trim
 
@@ -109,22 +108,6 @@ def evaluate(options: argparse.Namespace) -> int:
     )
 
 
-def hardware(options: argparse.Namespace) -> int:
-    """``pirouette hardware``."""
-    machine = inspect_machine()
-    if options.json:
-        print_json(asdict(machine))
-        return 0
-    print(f"Processors: {machine.cpu_count}")
-    print(f"Memory: {_gigabytes(machine.ram_bytes)}, {_gigabytes(machine.ram_available_bytes)} available")
-    for gpu in machine.gpus:
-        major, minor = gpu.capability
-        print(f"GPU: {gpu.name}, {_gigabytes(gpu.memory_bytes)}, capability {major}.{minor}, cuda:{gpu.uuid}")
-    if not machine.gpus:
-        print("GPU: no NVIDIA GPU found")
-    return 0
-
-
 def _finish(result: Result, as_json: bool) -> int:
     if as_json:
         print_json(summary(result))
@@ -161,7 +144,3 @@ def _pick(what: str, files: list[Path], name: str | None) -> Path:
 
 def _name(file: Path) -> str:
     return file.name.removesuffix(_POSE_ENDING).removesuffix(file.suffix)
-
-
-def _gigabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB"

@@ -6,12 +6,10 @@ import io
 import json
 import math
 import os
-import re
 import signal
 import struct
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ import pytest
 from core.cli.console import ProgressLine, bar
 from core.cli.main import main
 from core.codec import from_data
-from core.hardware import inspect_machine
 from core.media.metadata import read_settings
 from core.media.probe import probe_video
 from core.types import Note, Progress, RenderRequest
@@ -169,13 +166,6 @@ def test_ctrl_c_while_modules_are_still_being_loaded() -> None:
         [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "pirouette: Cancelled.\n")
-
-
-def test_hardware(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["hardware"]) == 0
-    assert re.search(r"Processors: \d+", capsys.readouterr().out)
-    assert main(["hardware", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out).keys() == asdict(inspect_machine()).keys()
 
 
 def test_check_golden(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
