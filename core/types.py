@@ -108,7 +108,7 @@ class RenderRequest:
     ``motion`` is a skeleton video, a driving video with a keypoint sidecar, or keypoint JSON (a file or an
     OpenPose folder). ``frames`` None takes the whole selection up to the model's native length.
     ``sound_from`` is a clip on the motion's clock whose sound is used instead of the motion's own, for a
-    skeleton video or keypoints made from that clip.
+    skeleton video or keypoints made from that clip. ``try_anyway`` renders a plan that does not fit.
     """
 
     reference: MediaInput
@@ -130,6 +130,7 @@ class RenderRequest:
     device: str = "auto"
     sound_from: MediaInput | None = None
     schema: int = SCHEMA
+    try_anyway: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ class Plan:
         text_on: where the text encoder runs.
         vae_dtype: dtype of the video autoencoder.
         lighter_steps: what ``planner.lighter`` has changed, in words.
+        device: what the plan was made for: ``cpu``, ``cuda:UUID``, or ``auto`` where no machine was given.
     """
 
     model: str
@@ -200,6 +202,7 @@ class Plan:
     vae_tile: int | None = None
     lighter_steps: tuple[str, ...] = ()
     schema: int = SCHEMA
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
