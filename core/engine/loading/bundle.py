@@ -130,10 +130,9 @@ def find_files(plan: Plan, models: Path) -> dict[str, Path]:
 
 def check_transformer(path: Path, config: TransformerConfig) -> None:
     """Look at the headers alone; raises ``BadCheckpoint`` for a damaged, incomplete or other model's file."""
-    from core.engine.loading.checkpoint import check_complete, open_checkpoint
-    from core.engine.loading.int8_rows import weight_shapes
+    from core.engine.loading.checkpoint import TransformerFile
 
-    check_complete(weight_shapes(open_checkpoint(path)), config)
+    TransformerFile(path, config)
 
 
 def _locate(plan: Plan, models: Path) -> dict[str, Path]:

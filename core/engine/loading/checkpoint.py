@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from core.engine.loading.filling import ModuleWeights, Shape, fits
 from core.engine.loading.header import Checkpoint, open_checkpoint
-from core.engine.loading.int8_rows import read_weight, weight_shapes
+from core.engine.loading.stored import stored_weights
 from core.engine.models.config import TransformerConfig
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint
 
-__all__ = ["Checkpoint", "check_complete", "expected_shapes", "load_transformer", "open_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "TransformerFile",
+    "check_complete",
+    "expected_shapes",
+    "load_transformer",
+    "open_checkpoint",
+]
 
 # What SteadyDancer adds to Wan2.1 I2V. A plain Wan file would load and leave these parts random.
 STEADYDANCER_PARTS = (
@@ -24,8 +32,9 @@ STEADYDANCER_PARTS = (
     "condition_embedding_temporal",
     "condition_embedding_align",
 )
+# Sparse-linear attention's projection; without that attention its weights mean nothing.
+SPARSE_ENDINGS = ("proj_l.weight", "proj_l.bias")
 SHOWN = 3
-Shape = tuple[int, ...]
 
 
 def build_on_meta(config: TransformerConfig) -> SteadyDancerTransformer:
@@ -40,10 +49,19 @@ def expected_shapes(config: TransformerConfig) -> dict[str, Shape]:
 
 
 def check_complete(shapes: Mapping[str, Shape], config: TransformerConfig) -> None:
-    """Raise ``BadCheckpoint`` unless ``shapes`` are exactly those of ``config``'s transformer."""
+    """Raise ``BadCheckpoint`` unless ``shapes`` are exactly those of ``config``'s transformer.
+
+    Shapes may differ where ``fits`` says that reshaping is enough.
+    """
     expected = expected_shapes(config)
     missing = [name for name in expected if name not in shapes]
     unexpected = [name for name in shapes if name not in expected]
+    if any(name.endswith(SPARSE_ENDINGS) for name in unexpected):
+        raise BadCheckpoint(
+            "The file was trained for sparse-linear attention, which this version does not compute.",
+            value=next(name for name in unexpected if name.endswith(SPARSE_ENDINGS)),
+            action="Choose a checkpoint with full attention.",
+        )
     if missing:
         raise _incomplete(missing, len(expected))
     if unexpected:
@@ -53,7 +71,7 @@ def check_complete(shapes: Mapping[str, Shape], config: TransformerConfig) -> No
             limit=0,
             action="Choose a SteadyDancer checkpoint in its original layout.",
         )
-    wrong = [name for name in expected if tuple(shapes[name]) != expected[name]]
+    wrong = [name for name in expected if not fits(tuple(shapes[name]), expected[name])]
     if wrong:
         name = wrong[0]
         raise BadCheckpoint(
@@ -65,42 +83,86 @@ def check_complete(shapes: Mapping[str, Shape], config: TransformerConfig) -> No
         )
 
 
+class TransformerFile:
+    """A transformer's weights in a file of any layout: checked here, read later, as a whole or in parts.
+
+    Args:
+        path: safetensors or GGUF file, index of shards, or folder.
+        config: the model's sizes.
+        dtype: of what does not stay quantised, and of the dequantised products under autocast.
+        keep_quantised: keep the linear layers as the file stores them where it stores them quantised.
+        matmul: ``dequantise``, or ``int8`` to compute TurboDiffusion's blocks in 8 bits.
+
+    Raises:
+        BadCheckpoint: the file is damaged, incomplete, of another model or in an unknown layout.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: TransformerConfig,
+        dtype: torch.dtype = torch.float32,
+        keep_quantised: bool = True,
+        matmul: str = "dequantise",
+    ) -> None:
+        self.path, self.config, self.dtype = path, config, dtype
+        checkpoint = open_checkpoint(path)
+        stored = stored_weights(checkpoint)
+        check_complete({name: weight.shape for name, weight in stored.items()}, config)
+        keeps = stays_quantised if keep_quantised else (lambda _name, _layer: False)
+        self._weights = ModuleWeights(checkpoint, stored, build_on_meta(config), dtype, keeps, matmul)
+
+    @property
+    def quantised(self) -> frozenset[str]:
+        """Names of the weights that stay quantised."""
+        return self._weights.kept
+
+    def build(self) -> SteadyDancerTransformer:
+        """The network without memory, in evaluation mode, with quantised layers where weights stay so."""
+        model = build_on_meta(self.config)
+        self._weights.quantise(model)
+        return model.eval().requires_grad_(False)
+
+    def fill(self, module: nn.Module, device: torch.device | str, prefix: str = "") -> None:
+        """Read weights into what ``build`` gave.
+
+        Args:
+            module: the whole network, whatever the prefix.
+            device: where the weights go; on the CPU those in their stored dtype stay mapped to the file.
+            prefix: only tensors whose names begin so, such as ``blocks.3.``.
+        """
+        self._weights.fill(module, device, prefix)
+
+    def size_bytes(self, prefix: str = "") -> int:
+        """Bytes that the weights below ``prefix`` take in memory."""
+        return self._weights.size_bytes(prefix)
+
+
 def load_transformer(
     path: Path,
     config: TransformerConfig,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    keep_quantised: bool = True,
+    matmul: str = "dequantise",
 ) -> SteadyDancerTransformer:
-    """A transformer for inference with the weights of a checkpoint.
+    """A transformer for inference with the weights of a checkpoint, all on one device.
 
     One tensor at a time is read, converted and moved, so the weights never stand in memory twice. On the CPU
-    in the file's own dtype they stay mapped to the file.
-
-    Args:
-        path: safetensors file, index of shards, or folder; int8 rows are dequantised.
-        config: the model's sizes.
-        device: where the weights go.
-        dtype: their dtype; 16-bit weights run under ``torch.autocast``.
-
-    Raises:
-        BadCheckpoint: the file is damaged, incomplete or of another model.
+    in the file's own dtype they stay mapped to the file. Arguments and errors are ``TransformerFile``'s.
     """
-    checkpoint = open_checkpoint(path)
-    check_complete(weight_shapes(checkpoint), config)
-    model = build_on_meta(config)
-    names = [name for name, _ in model.named_parameters()]
-    with checkpoint.reader() as read:
-        fill(model, names, lambda name: read_weight(checkpoint, read, name).to(device=device, dtype=dtype))
-    return model.eval()
+    file = TransformerFile(path, config, dtype, keep_quantised, matmul)
+    model = file.build()
+    file.fill(model, device)
+    return model
 
 
-def fill(model: nn.Module, names: Iterable[str], weight: Callable[[str], Tensor]) -> None:
-    """Replace each named parameter by ``weight(name)``, without gradient."""
-    for name in names:
-        owner, _, attribute = name.rpartition(".")
-        model.get_submodule(owner).register_parameter(
-            attribute, nn.Parameter(weight(name), requires_grad=False)
-        )
+def stays_quantised(name: str, layer: nn.Module) -> bool:
+    """The linear layers that are called as such.
+
+    The head computes in float32 whatever autocast says, and the condition modules are too small to matter.
+    """
+    return type(layer) is nn.Linear and not name.startswith(("condition_embedding_", "head."))
 
 
 def _incomplete(missing: list[str], total: int) -> BadCheckpoint:

@@ -2,103 +2,53 @@
 
 Format (https://github.com/huggingface/safetensors, section Format): 8 bytes little-endian header length, a
 JSON header with dtype, shape and byte range of each tensor, then the data. The ranges must fill the file
-exactly, so a file that was cut off or grew is found without reading its data.
+exactly, so a file that was cut off or grew is found without reading its data. Headers are hostile input:
+everything is bounded before it is read.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
-
+from core.engine.loading.flat_json import flat_objects, string_pairs
+from core.engine.loading.gguf import is_gguf, read_gguf
+from core.engine.loading.tensors import AGAIN, DTYPES, Checkpoint, Entry, TensorReader, bad_file
 from core.errors import BadCheckpoint
 
+__all__ = ["Checkpoint", "Entry", "TensorReader", "open_checkpoint", "strip_prefix", "weight_files"]
+
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.")
-ITEM_BYTES = {
-    "F64": 8,
-    "I64": 8,
-    "U64": 8,
-    "F32": 4,
-    "I32": 4,
-    "U32": 4,
-    "F16": 2,
-    "BF16": 2,
-    "I16": 2,
-    "U16": 2,
-}
-ITEM_BYTES |= {"I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 MAX_HEADER_BYTES = 100_000_000
-AGAIN = "Download the file again."
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One stored tensor: its file, its key there, its safetensors dtype name and its shape."""
-
-    file: Path
-    key: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Tensors by name (prefix stripped), not their data. ``metadata`` is that of all files together."""
-
-    path: Path
-    entries: dict[str, Entry]
-    metadata: dict[str, str] = field(default_factory=dict)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape by name."""
-        return {name: entry.shape for name, entry in self.entries.items()}
-
-    @contextmanager
-    def reader(self) -> Iterator[Callable[[str], Tensor]]:
-        """A function that reads one tensor by name to the CPU; files stay mapped while it is open."""
-        with ExitStack() as stack:
-            files: dict[Path, Any] = {}
-
-            def read(name: str) -> Tensor:
-                entry = self.entries[name]
-                try:
-                    if entry.file not in files:
-                        handle = safe_open(str(entry.file), framework="pt")
-                        files[entry.file] = stack.enter_context(handle)
-                    tensor: Tensor = files[entry.file].get_tensor(entry.key)
-                except (OSError, SafetensorError) as error:
-                    raise _bad(entry.file, f"cannot be read: {error}") from error
-                return tensor
-
-            yield read
+MAX_INDEX_BYTES = 16 << 20
+MAX_TENSORS = 50_000
+MAX_AXES = 8
+MAX_AXIS = 1 << 40
+MAX_FIELD_BYTES = 4096
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Headers of a safetensors file, of an ``*.index.json`` with its shards, or of a folder with either.
+    """Headers of a safetensors or GGUF file, of an ``*.index.json`` with its shards, or of a folder.
 
     Raises:
-        BadCheckpoint: it is missing, no safetensors file, cut off, damaged, or names a tensor twice.
+        BadCheckpoint: it is missing, no weight file, cut off, damaged, or names a tensor twice.
     """
     path = Path(path)
     entries: dict[str, Entry] = {}
     metadata: dict[str, str] = {}
     for file in weight_files(path):
-        found, about = _read_header(file)
+        found, about = read_gguf(file) if is_gguf(file) else _read_header(file)
         metadata |= about
         for entry in found:
             name = strip_prefix(entry.key)
             if name in entries:
-                raise _bad(path, f"holds the tensor {name} twice", value=name)
+                raise bad_file(path, f"holds the tensor {name} twice", value=name)
             entries[name] = entry
     if not entries:
-        raise _bad(path, "holds no tensors")
+        raise bad_file(path, "holds no tensors")
     return Checkpoint(path, entries, metadata)
 
 
@@ -108,10 +58,6 @@ def strip_prefix(key: str) -> str:
         if key.startswith(prefix):
             return key.removeprefix(prefix)
     return key
-
-
-def _bad(path: Path, what: str, value: object = None, action: str = AGAIN) -> BadCheckpoint:
-    return BadCheckpoint(f"{path} {what}.", value=path if value is None else value, action=action)
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -126,7 +72,9 @@ def weight_files(path: Path) -> list[Path]:
         if len(indices) == 1:
             return _shards(indices[0])
         if len(single) != 1:
-            raise _bad(path, "holds no single safetensors file and no single index of shards", len(single))
+            raise bad_file(
+                path, "holds no single safetensors file and no single index of shards", len(single)
+            )
         return single
     if path.name.endswith(".index.json"):
         return _shards(path)
@@ -135,11 +83,14 @@ def weight_files(path: Path) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _bad(index, f"is not a readable index of shards: {error}") from error
-    if any(Path(str(name)).name != name for name in names):
-        raise _bad(index, "names shards outside its own folder")
+        if index.stat().st_size > MAX_INDEX_BYTES:
+            raise ValueError(f"more than {MAX_INDEX_BYTES} bytes")
+        tables = dict(flat_objects(index.read_bytes()))
+        names = sorted({name for _, name in string_pairs(tables["weight_map"])})
+    except (OSError, ValueError, KeyError) as error:
+        raise bad_file(index, f"is not a readable index of shards: {error}") from error
+    if any(Path(name).name != name for name in names):
+        raise bad_file(index, "names shards outside its own folder")
     return [index.parent / name for name in names]
 
 
@@ -150,50 +101,65 @@ def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
             start = file.read(9)
             length = int.from_bytes(start[:8], "little")
             if len(start) < 9 or start[8:] != b"{":
-                raise _bad(path, "is not a safetensors file", action="Choose a .safetensors file.")
+                raise bad_file(path, "is not a safetensors file", action="Choose a .safetensors file.")
             if length > MAX_HEADER_BYTES:
-                raise _bad(path, f"is damaged: its header claims {length} bytes", value=length)
+                raise bad_file(path, f"is damaged: its header claims {length} bytes", value=length)
             if 8 + length > size:
-                raise _bad(path, f"is cut off: {size} bytes are less than its header needs", value=size)
+                raise bad_file(path, f"is cut off: {size} bytes are less than its header needs", value=size)
             raw = start[8:] + file.read(length - 1)
     except OSError as error:
-        raise _bad(path, f"cannot be read: {error.strerror}", action="Check the path.") from error
-    entries, metadata, data_bytes = _parse(path, raw)
-    if size < 8 + length + data_bytes:
+        raise bad_file(path, f"cannot be read: {error.strerror}", action="Check the path.") from error
+    entries, metadata = _parse(path, raw)
+    end = max((entry.start + entry.size_bytes for entry in entries), default=8 + length)
+    if size < end:
         raise BadCheckpoint(
-            f"{path} is cut off: it has {size} of {8 + length + data_bytes} bytes.",
-            value=size,
-            limit=8 + length + data_bytes,
-            action=AGAIN,
+            f"{path} is cut off: it has {size} of {end} bytes.", value=size, limit=end, action=AGAIN
         )
-    if size > 8 + length + data_bytes:
-        raise _bad(path, f"is damaged: {size - 8 - length - data_bytes} bytes follow its tensors", value=size)
+    if size > end:
+        raise bad_file(path, f"is damaged: {size - end} bytes follow its tensors", value=size)
     return entries, metadata
 
 
-def _parse(path: Path, raw: bytes) -> tuple[list[Entry], dict[str, str], int]:
-    """Entries, metadata and bytes of data; every byte of the data must belong to one tensor."""
+def _parse(path: Path, raw: bytes) -> tuple[list[Entry], dict[str, str]]:
+    """Entries and metadata; every byte of the data must belong to one tensor."""
+    entries: list[Entry] = []
+    metadata: dict[str, str] = {}
     try:
-        header: dict[str, Any] = json.loads(raw)
-        metadata: dict[str, str] = header.pop("__metadata__", {}) or {}
-        rows = [
-            (int(value["data_offsets"][0]), int(value["data_offsets"][1]), _entry(path, key, value))
-            for key, value in header.items()
-        ]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _bad(
-            path, f"is damaged: its header cannot be read ({type(error).__name__}: {error})"
-        ) from error
-    end = 0
-    for first, last, entry in sorted(rows, key=lambda row: row[:2]):
-        if first != end or last - first != math.prod(entry.shape) * ITEM_BYTES[entry.dtype]:
-            raise _bad(path, f"is damaged: the place of tensor {entry.key} does not fit its shape", entry.key)
-        end = last
-    return [entry for _, _, entry in rows], metadata, end
+        for name, text in flat_objects(raw):
+            if name == "__metadata__":
+                metadata |= dict(_few(string_pairs(text)))
+            else:
+                entries.append(_entry(path, name, text, 8 + len(raw)))
+            if len(entries) > MAX_TENSORS:
+                raise ValueError(f"more than {MAX_TENSORS} tensors")
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+        what = f"is damaged: its header cannot be read ({type(error).__name__}: {error})"
+        raise bad_file(path, what) from error
+    end = 8 + len(raw)
+    for entry in sorted(entries, key=lambda entry: (entry.start, entry.size_bytes)):
+        if entry.start != end:
+            raise bad_file(path, f"is damaged: the place of tensor {entry.key} is wrong", entry.key)
+        end += entry.size_bytes
+    return entries, metadata
 
 
-def _entry(path: Path, key: str, value: dict[str, Any]) -> Entry:
-    dtype, shape = str(value["dtype"]), tuple(int(n) for n in value["shape"])
-    if dtype not in ITEM_BYTES or min(shape, default=0) < 0:
-        raise ValueError(f"{key} has dtype {dtype} and shape {shape}")
-    return Entry(path, key, dtype, shape)
+def _entry(path: Path, key: str, text: bytes, data_start: int) -> Entry:
+    if len(text) > MAX_FIELD_BYTES:
+        raise ValueError(f"{key[:80]} takes {len(text)} bytes of header")
+    value: dict[str, Any] = json.loads(text)
+    dtype, shape, (first, last) = value["dtype"], tuple(value["shape"]), value["data_offsets"]
+    if any(type(number) is not int or not 0 <= number <= MAX_AXIS for number in (*shape, first, last)):
+        raise ValueError(f"{key[:80]} has shape {shape} and bytes {first} to {last}")
+    if dtype not in DTYPES or len(shape) > MAX_AXES:
+        raise ValueError(f"{key[:80]} has dtype {dtype} and shape {shape}")
+    size_bytes = math.prod(shape) * DTYPES[dtype].itemsize
+    if last - first != size_bytes:
+        raise ValueError(f"the place of tensor {key[:80]} does not fit its shape")
+    return Entry(path, key, dtype, shape, data_start + first, size_bytes)
+
+
+def _few(pairs: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for count, pair in enumerate(pairs):
+        if count >= MAX_TENSORS:
+            raise ValueError(f"more than {MAX_TENSORS} metadata entries")
+        yield pair

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.engine.loading.header import Checkpoint, open_checkpoint
+from core.engine.loading.header import open_checkpoint
+from core.engine.loading.stored import Stored, read_float, stored_weights
 from core.errors import BadCheckpoint, DiskError
 from core.media.disk import written_beside
 
@@ -22,6 +23,7 @@ SCALE = "_scale"
 INT8_MAX = 127
 SMALL = 4096
 FLOAT16_MAX = 65504.0
+CPU = torch.device("cpu")
 
 
 def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,35 +79,14 @@ def load_state(path: Path) -> dict[str, Tensor]:
     """All tensors of a file, floats and int8 rows as float32; raises ``BadCheckpoint`` when it is damaged."""
     checkpoint = open_checkpoint(path)
     with checkpoint.reader() as read:
-        state = {name: read_weight(checkpoint, read, name) for name in weight_shapes(checkpoint)}
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        return {
+            name: read(stored.name) if _is_integer(stored) else read_float(read, stored, CPU, torch.float32)
+            for name, stored in stored_weights(checkpoint).items()
+        }
 
 
-def weight_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
-    """Shapes of a checkpoint's weights without the scales of int8 rows; ``BadCheckpoint`` for a bad scale."""
-    shapes = checkpoint.shapes()
-    for name in [name for name in shapes if is_int8_rows(checkpoint, name)]:
-        rows, scale = shapes[name][:1], shapes.pop(name + SCALE)
-        if scale != rows:
-            raise BadCheckpoint(
-                f"{checkpoint.path}: {name} has {rows[0]} rows and scales of shape {scale}.",
-                value=scale,
-                limit=rows,
-            )
-    return shapes
-
-
-def is_int8_rows(checkpoint: Checkpoint, name: str) -> bool:
-    """Whether the tensor is stored as int8 with scales beside it."""
-    entry = checkpoint.entries[name]
-    return entry.dtype == "I8" and len(entry.shape) > 1 and name + SCALE in checkpoint.entries
-
-
-def read_weight(checkpoint: Checkpoint, read: Callable[[str], Tensor], name: str) -> Tensor:
-    """One weight in its stored dtype, int8 rows as float32; ``read`` comes from ``checkpoint.reader()``."""
-    if is_int8_rows(checkpoint, name):
-        return dequantise_rows(read(name), read(name + SCALE))
-    return read(name)
+def _is_integer(stored: Stored) -> bool:
+    return stored.kind == "plain" and not stored.data.torch_dtype.is_floating_point
 
 
 def _stored(name: str, tensor: Tensor, keep: bool) -> dict[str, Tensor]:

@@ -1,0 +1,137 @@
+"""From a weight file to a module: quantised layers in place of linear ones, then tensor by tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.linear.quantised import (
+    GgufEmbedding,
+    GgufLinear,
+    Int8BlockLinear,
+    Int8RowLinear,
+    QuantisedLinear,
+    ScaledFp8Linear,
+)
+from core.engine.loading.stored import Stored, read_float, read_parts
+from core.engine.loading.tensors import Checkpoint
+
+Keeps = Callable[[str, nn.Module], bool]
+Shape = tuple[int, ...]
+
+
+class ModuleWeights:
+    """The weights of one module in a file, some of them to be kept quantised.
+
+    Args:
+        stored: how the file stores each tensor of the module, by the module's names.
+        module: the module on ``meta``; linear layers (and tables) are replaced here.
+        dtype: of everything that does not stay quantised.
+        keeps: whether the layer of this name may stay quantised.
+        matmul: what ``Int8BlockLinear`` computes in.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        stored: Mapping[str, Stored],
+        module: nn.Module,
+        dtype: torch.dtype,
+        keeps: Keeps,
+        matmul: str = "dequantise",
+    ) -> None:
+        self.checkpoint, self.stored, self.dtype = checkpoint, stored, dtype
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+        self._matmul = matmul
+        self.kept = frozenset(
+            name
+            for name, weight in stored.items()
+            if weight.kind != "plain" and _may_stay(module, name, keeps)
+        )
+
+    def quantise(self, module: nn.Module) -> None:
+        """Put quantised layers in place of those whose weights stay quantised."""
+        for name in sorted(self.kept):
+            owner, _, child = name.removesuffix(".weight").rpartition(".")
+            parent = module.get_submodule(owner)
+            layer = parent.get_submodule(child)
+            setattr(parent, child, quantised_layer(layer, self.stored[name], self.dtype, self._matmul))
+
+    def fill(self, module: nn.Module, device: torch.device | str, prefix: str = "") -> None:
+        """Read the tensors whose names begin with ``prefix`` into ``module``, one after the other."""
+        names = [name for name in self.stored if name.startswith(prefix)]
+        names.sort(key=lambda name: (self.stored[name].data.file, self.stored[name].data.start))
+        with self.checkpoint.reader() as reader:
+            for name, following in zip(names, [*names[1:], ""], strict=True):
+                if following:
+                    reader.ahead(self.stored[following].name)
+                owner, _, attribute = name.rpartition(".")
+                target = module.get_submodule(owner)
+                if name in self.kept:
+                    assert isinstance(target, QuantisedLinear | GgufEmbedding)
+                    target.fill(*read_parts(reader, self.stored[name], torch.device(device)))
+                else:
+                    values = read_float(reader, self.stored[name], torch.device(device), self.dtype)
+                    put(target, attribute, values.view(self.shapes[name]))
+
+    def size_bytes(self, prefix: str = "") -> int:
+        """Bytes that the tensors below ``prefix`` take in memory once filled."""
+        names = [name for name in self.stored if name.startswith(prefix)]
+        kept: int = sum(self.stored[name].size_bytes for name in names if name in self.kept)
+        rest: int = sum(math.prod(self.shapes[name]) for name in names if name not in self.kept)
+        return kept + rest * self.dtype.itemsize
+
+
+def quantised_layer(layer: nn.Module, stored: Stored, dtype: torch.dtype, matmul: str) -> nn.Module:
+    """A layer on ``meta`` that can take ``stored`` in place of this linear layer or table."""
+    with torch.device("meta"):
+        if isinstance(layer, nn.Embedding):
+            return GgufEmbedding(layer.num_embeddings, layer.embedding_dim, dtype, stored.data.dtype)
+        assert isinstance(layer, nn.Linear)
+        sizes = (layer.in_features, layer.out_features, layer.bias is not None, dtype)
+        return _quantised_linear(sizes, stored, matmul)
+
+
+def _quantised_linear(
+    sizes: tuple[int, int, bool, torch.dtype], stored: Stored, matmul: str
+) -> QuantisedLinear:
+    if stored.kind == "gguf":
+        return GgufLinear(*sizes, stored.data.dtype)
+    if stored.kind == "int8_block":
+        return Int8BlockLinear(*sizes, matmul)
+    if stored.kind == "int8_rows":
+        return Int8RowLinear(*sizes, stored.scales)
+    return ScaledFp8Linear(*sizes, stored.data.torch_dtype, stored.scales)
+
+
+def put(module: nn.Module, attribute: str, values: Tensor) -> None:
+    """Replace a parameter, without gradient, or a buffer."""
+    if attribute in module._buffers:
+        module._buffers[attribute] = values
+    else:
+        module.register_parameter(attribute, nn.Parameter(values, requires_grad=False))
+
+
+def fits(stored: Shape, wanted: Shape) -> bool:
+    """Whether a stored shape can be reshaped to the module's without changing what it means.
+
+    GGUF tools drop axes of one, and TurboDiffusion keeps patch embeddings as matrices: axes of one do not
+    count, and from three axes on the number of values decides. A transposed matrix does not fit.
+    """
+    if [size for size in stored if size != 1] == [size for size in wanted if size != 1]:
+        return True
+    return len(wanted) > 2 and math.prod(stored) == math.prod(wanted)
+
+
+def _may_stay(module: nn.Module, name: str, keeps: Keeps) -> bool:
+    owner, _, attribute = name.rpartition(".")
+    layer = module.get_submodule(owner)
+    return attribute == "weight" and keeps(owner, layer)
+
+
+def linear_layers(_name: str, layer: nn.Module) -> bool:
+    """Every plain linear layer may stay quantised."""
+    return type(layer) is nn.Linear
