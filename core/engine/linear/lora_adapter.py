@@ -1,0 +1,109 @@
+"""What LoRAs add to a linear layer's result, computed beside the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.loading.lora import Delta, Difference, LowRank
+
+NAME: Final = "lora"
+
+
+class LoraAdapter(nn.Module):
+    """Adds s (x A^T) B^T, and full differences of weight and bias, to a layer's result.
+
+    All low-rank deltas of the layer stand in one pair of matrices, A [ranks, inputs] and B [outputs, ranks],
+    with a factor for each rank between them, in the dtype of their file. The buffers move with the layer and
+    are no part of its state dict.
+
+    Args:
+        weights: deltas of the weight with their strengths.
+        biases: differences of the bias with their strengths.
+        source: whose deltas they are.
+        device: where the layer's weights are.
+    """
+
+    down: Tensor | None
+    up: Tensor | None
+    factors: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        weights: Sequence[tuple[Delta, float]],
+        biases: Sequence[tuple[Delta, float]],
+        source: object,
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self._handle: Any = None
+        pairs = [(delta, strength) for delta, strength in weights if isinstance(delta, LowRank)]
+        for name, tensor in {
+            "down": _joined([delta.down for delta, _ in pairs], 0),
+            "up": _joined([delta.up for delta, _ in pairs], 1),
+            "factors": _joined([delta.factor * s * torch.ones(len(delta.down)) for delta, s in pairs], 0),
+            "weight": _sum(weights),
+            "bias": _sum(biases),
+        }.items():
+            moved = None if tensor is None else tensor.to(device)
+            self.register_buffer(name, moved, persistent=False)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x [..., inputs] and the layer's y [..., outputs] -> y with the deltas, written over y."""
+        rows, out = x.reshape(-1, x.shape[-1]).to(y.dtype), y.reshape(-1, y.shape[-1])
+        with torch.autocast(y.device.type, enabled=False):
+            if self.down is not None and self.up is not None and self.factors is not None:
+                hidden = rows @ self.down.to(y.dtype).T * self.factors
+                out.addmm_(hidden.to(y.dtype), self.up.to(y.dtype).T)
+            if self.weight is not None:
+                out.addmm_(rows, self.weight.to(y.dtype).T)
+            if self.bias is not None:
+                out.add_(self.bias)
+        return out.view(y.shape)
+
+    def is_on(self, device: torch.device) -> bool:
+        """Whether its tensors are there."""
+        return all(buffer.device == device for buffer in self.buffers())
+
+    def attach(self, layer: nn.Module) -> None:
+        """Run after the layer from now on."""
+        layer.add_module(NAME, self)
+        self._handle = layer.register_forward_hook(_add)
+
+    def detach(self, layer: nn.Module) -> None:
+        """The layer is as it was."""
+        self._handle.remove()
+        delattr(layer, NAME)
+
+
+def adapter_of(layer: nn.Module) -> LoraAdapter | None:
+    """The layer's adapter, if it has one."""
+    adapter = getattr(layer, NAME, None)
+    return adapter if isinstance(adapter, LoraAdapter) else None
+
+
+def _add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    adapter = adapter_of(layer)
+    if adapter is None:
+        return output
+    out: Tensor = adapter(inputs[0], output)
+    return out
+
+
+def _joined(parts: Sequence[Tensor], axis: int) -> Tensor | None:
+    """One tensor, in the widest of the parts' dtypes."""
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)
+
+
+def _sum(deltas: Sequence[tuple[Delta, float]]) -> Tensor | None:
+    """The full differences, weighted and added up in float32."""
+    full = [strength * delta.values.float() for delta, strength in deltas if isinstance(delta, Difference)]
+    return torch.stack(full).sum(0) if full else None
