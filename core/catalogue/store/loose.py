@@ -59,13 +59,13 @@ def relative_names(asset: Asset) -> tuple[str, ...]:
     return tuple(PurePosixPath(path).relative_to(shared or ".").as_posix() for path in paths)
 
 
-def how_telling(asset: Asset, path: str) -> int:
-    """How surely ``path`` (with ``/``) names the first file of the asset; 0 for not at all.
+def how_telling(asset: Asset, path: str, index: int = 0) -> int:
+    """How surely ``path`` (with ``/``) names a file of the asset, the first by default; 0 for not at all.
 
     The whole path in the repository tells more than the file's name, which is enough only where it says what
     the file is: ``model.safetensors`` needs the folder, or the repository's name, in front of it.
     """
-    wanted = PurePosixPath(asset.files[0].path)
+    wanted = PurePosixPath(asset.files[index].path)
     name = asset.repository.split("/")[-1]
     whole = f"/{path}"
     if fnmatch.fnmatchcase(whole, f"*/{name}/{wanted}"):

@@ -6,6 +6,7 @@ It is written before the first byte is asked for, so that sizes and part files a
 from __future__ import annotations
 
 import datetime
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,9 +35,9 @@ class StoredFile:
     blob_id: str | None = None
 
     @property
-    def blob_name(self) -> str | None:
-        """Its name among the blobs."""
-        return self.sha256 or self.blob_id
+    def blob_name(self) -> str:
+        """Its name among the blobs: the hash, or a hash of its path where nobody states the content's."""
+        return self.sha256 or self.blob_id or hashlib.sha256(self.path.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

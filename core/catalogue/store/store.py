@@ -172,10 +172,7 @@ class Store:
         paths = _below(folder, manifest.files)
         parts = [0] * len(paths)
         if manifest.origin == "downloaded":
-            parts = [
-                part_bytes(layout.blob(self.root, asset, file.blob_name)) if file.blob_name else 0
-                for file in manifest.files
-            ]
+            parts = [part_bytes(layout.blob(self.root, asset, file.blob_name)) for file in manifest.files]
         return _look(asset, manifest.files, paths, manifest.origin, manifest.commit, parts)
 
 
