@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from core.engine.loading.header import weight_files
+from core.engine.loading.header import open_checkpoint
+from core.engine.loading.stored import Stored, read_float, stored_weights
+from core.engine.loading.tensors import TensorReader
 from core.errors import BadCheckpoint
 
 SHOWN = 4
+CPU = torch.device("cpu")
 
 
 def read_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, or of all shards that an ``*.index.json`` names.
+    """All tensors of a weight file, or of all shards that an ``*.index.json`` names, on the CPU.
 
-    Floating tensors are cast to ``dtype`` one by one, so that only one copy of the file is in memory.
+    Floating tensors are cast to ``dtype`` one by one, so that only one copy of the file is in memory; those
+    stored quantised become float. None keeps the stored dtype, float32 for quantised ones. Tensors that need
+    no cast stay mapped to the file.
 
     Raises:
-        BadCheckpoint: a file is missing, damaged, or stored in an 8-bit format.
+        BadCheckpoint: a file is missing or damaged.
     """
-    tensors: dict[str, Tensor] = {}
-    for shard in weight_files(path):
-        try:
-            with safe_open(str(shard), framework="pt") as handle:
-                for key in handle.keys():  # noqa: SIM118  (not a dict)
-                    tensors[key] = _cast(handle.get_tensor(key), dtype)
-        except (OSError, SafetensorError) as error:
-            message = f"{shard.name} cannot be read: {error}."
-            raise BadCheckpoint(message, value=shard, action="Download the file again.") from error
-    narrow = [
-        key for key, tensor in tensors.items() if tensor.is_floating_point() and tensor.element_size() == 1
-    ]
-    if narrow or "scaled_fp8" in tensors:
-        raise BadCheckpoint(
-            f"{path.name} is stored in 8 bits, which is not supported yet for this part of the model.",
-            value=path,
-            action="Use the 16-bit file.",
-        )
-    return tensors
+    checkpoint = open_checkpoint(path)
+    with checkpoint.reader() as reader:
+        return {name: _read(reader, stored, dtype) for name, stored in stored_weights(checkpoint).items()}
 
 
 def fill(module: nn.Module, state: dict[str, Tensor], source: str, ignored: Iterable[str] = ()) -> None:
@@ -57,7 +45,14 @@ def fill(module: nn.Module, state: dict[str, Tensor], source: str, ignored: Iter
     skip = tuple(ignored)
     state = {key: value for key, value in state.items() if not (skip and key.startswith(skip))}
     wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
+    check_shapes({key: tuple(value.shape) for key, value in state.items()}, wanted, source)
+    module.load_state_dict(state, strict=True, assign=True)
+
+
+def check_shapes(
+    found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], source: str
+) -> None:
+    """Raise ``BadCheckpoint`` naming what is missing, unknown or of another shape."""
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     differing = sorted(key for key in wanted.keys() & found.keys() if found[key] != wanted[key])
     shapes = [f"{key} {found[key]} instead of {wanted[key]}" for key in differing]
@@ -69,14 +64,12 @@ def fill(module: nn.Module, state: dict[str, Tensor], source: str, ignored: Iter
     if problems:
         message = f"{source} does not fit this model: {'; '.join(problems)}."
         raise BadCheckpoint(message, value=source, action="Use the file that belongs to Wan 2.1.")
-    module.load_state_dict(state, strict=True, assign=True)
 
 
-def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """8-bit floats are left as they are, to be refused."""
-    if dtype is None or not tensor.is_floating_point() or tensor.element_size() == 1:
-        return tensor
-    return tensor.to(dtype)
+def _read(reader: TensorReader, stored: Stored, dtype: torch.dtype | None) -> Tensor:
+    if stored.kind == "plain" and not (dtype and stored.data.torch_dtype.is_floating_point):
+        return reader.to(stored.name, CPU)
+    return read_float(reader, stored, CPU, dtype or torch.float32)
 
 
 def _some(names: list[str]) -> str:

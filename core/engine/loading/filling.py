@@ -16,7 +16,7 @@ from core.engine.linear.quantised import (
     QuantisedLinear,
     ScaledFp8Linear,
 )
-from core.engine.loading.stored import Stored, read_float, read_parts
+from core.engine.loading.stored import Kind, Stored, read_float, read_parts
 from core.engine.loading.tensors import Checkpoint
 
 Keeps = Callable[[str, nn.Module], bool]
@@ -49,7 +49,7 @@ class ModuleWeights:
         self.kept = frozenset(
             name
             for name, weight in stored.items()
-            if weight.kind != "plain" and _may_stay(module, name, keeps)
+            if weight.kind != "plain" and _may_stay(module, name, weight.kind, keeps)
         )
 
     def quantise(self, module: nn.Module) -> None:
@@ -65,9 +65,7 @@ class ModuleWeights:
         names = [name for name in self.stored if name.startswith(prefix)]
         names.sort(key=lambda name: (self.stored[name].data.file, self.stored[name].data.start))
         with self.checkpoint.reader() as reader:
-            for name, following in zip(names, [*names[1:], ""], strict=True):
-                if following:
-                    reader.ahead(self.stored[following].name)
+            for name in names:
                 owner, _, attribute = name.rpartition(".")
                 target = module.get_submodule(owner)
                 if name in self.kept:
@@ -126,12 +124,15 @@ def fits(stored: Shape, wanted: Shape) -> bool:
     return len(wanted) > 2 and math.prod(stored) == math.prod(wanted)
 
 
-def _may_stay(module: nn.Module, name: str, keeps: Keeps) -> bool:
+def _may_stay(module: nn.Module, name: str, kind: Kind, keeps: Keeps) -> bool:
+    """Of tables only GGUF's are looked up as they are; those of other kinds become float."""
     owner, _, attribute = name.rpartition(".")
     layer = module.get_submodule(owner)
-    return attribute == "weight" and keeps(owner, layer)
+    if attribute != "weight" or not keeps(owner, layer):
+        return False
+    return kind == "gguf" or isinstance(layer, nn.Linear)
 
 
-def linear_layers(_name: str, layer: nn.Module) -> bool:
-    """Every plain linear layer may stay quantised."""
-    return type(layer) is nn.Linear
+def may_be_quantised(_name: str, layer: nn.Module) -> bool:
+    """Linear layers, and tables of words."""
+    return type(layer) is nn.Linear or type(layer) is nn.Embedding

@@ -16,7 +16,10 @@ from torch import Tensor
 from core.errors import BadCheckpoint
 
 AGAIN = "Download the file again."
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 8 << 20
+# How far the system is asked to read ahead, and how much of it in one call: Linux takes no more at once.
+AHEAD_BYTES = 64 << 20
+AHEAD_STEP_BYTES = 1 << 20
 # Names as safetensors writes them; GGUF's plain types are given the same names.
 DTYPES = {
     "F64": torch.float64,
@@ -101,6 +104,7 @@ class TensorReader:
         self._entries = entries
         self._files: dict[Path, FileIO] = {}
         self._maps: dict[Path, mmap.mmap | None] = {}
+        self._announced: dict[Path, int] = {}
         self._staging: Tensor | None = None
 
     def __call__(self, name: str) -> Tensor:
@@ -129,13 +133,6 @@ class TensorReader:
             self._read(entry, first * stored.itemsize, chunk)
             part.copy_(chunk.view(stored).to(device))  # the conversion runs on the device
         return out.view(entry.raw_shape)
-
-    def ahead(self, name: str) -> None:
-        """Tell the system that this tensor comes next, so that it reads while the last one is converted."""
-        entry = self._entries[name]
-        if hasattr(os, "posix_fadvise"):
-            number = self._file(entry).fileno()
-            os.posix_fadvise(number, entry.start, entry.size_bytes, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         """Close the files. Tensors that are mapped keep their mapping."""
@@ -173,8 +170,6 @@ class TensorReader:
             except OSError as error:
                 raise bad_file(entry.file, f"cannot be read: {error.strerror}") from error
             self._files[entry.file] = file
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
         return self._files[entry.file]
 
     def _read(self, entry: Entry, offset: int, out: Tensor) -> None:
@@ -183,12 +178,24 @@ class TensorReader:
         try:
             file.seek(entry.start + offset)
             while done < len(view):
-                count = file.readinto(view[done:])
+                self._announce(entry.file, file, entry.start + offset + done)
+                count = file.readinto(view[done : done + CHUNK_BYTES])
                 if not count:
                     raise bad_file(entry.file, f"ends inside the tensor {entry.key}", entry.key)
                 done += count
         except OSError as error:
             raise bad_file(entry.file, f"cannot be read: {error.strerror}") from error
+
+    def _announce(self, path: Path, file: FileIO, place: int) -> None:
+        """Let the system read on while the bytes at ``place`` are copied and converted."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        first = max(self._announced.get(path, 0), place)
+        if first > place + AHEAD_BYTES:  # a jump backwards
+            first = place
+        for start in range(first, place + AHEAD_BYTES, AHEAD_STEP_BYTES):
+            os.posix_fadvise(file.fileno(), start, AHEAD_STEP_BYTES, os.POSIX_FADV_WILLNEED)
+            self._announced[path] = start + AHEAD_STEP_BYTES
 
     def _stage(self, size_bytes: int, device: torch.device) -> Tensor:
         """The buffer between file and device, pinned for a GPU; the next call overwrites it."""

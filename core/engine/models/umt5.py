@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
 
-from core.engine.loading.companions import fill, read_tensors
+from core.engine.loading.companions import check_shapes, fill
+from core.engine.loading.filling import ModuleWeights, may_be_quantised
+from core.engine.loading.header import open_checkpoint
+from core.engine.loading.stored import stored_weights
 from core.errors import BadCheckpoint
 
 TEXT_LEN = 512
@@ -31,6 +34,26 @@ BLOCK = {
     "ffn.fc1": "layer.1.DenseReluDense.wi_1",
     "ffn.fc2": "layer.1.DenseReluDense.wo",
     "norm2": "layer.1.layer_norm",
+}
+# llama.cpp's names, as GGUF files have them.
+GGUF_BLOCK = {
+    "attn_q": "layer.0.SelfAttention.q",
+    "attn_k": "layer.0.SelfAttention.k",
+    "attn_v": "layer.0.SelfAttention.v",
+    "attn_o": "layer.0.SelfAttention.o",
+    "attn_rel_b": "layer.0.SelfAttention.relative_attention_bias",
+    "attn_norm": "layer.0.layer_norm",
+    "ffn_gate": "layer.1.DenseReluDense.wi_0",
+    "ffn_up": "layer.1.DenseReluDense.wi_1",
+    "ffn_down": "layer.1.DenseReluDense.wo",
+    "ffn_norm": "layer.1.layer_norm",
+}
+TABLE, TABLE_AGAIN = "shared.weight", "encoder.embed_tokens.weight"
+TOP = {
+    "token_embedding.weight": TABLE,
+    "token_embd.weight": TABLE,
+    "norm.weight": "encoder.final_layer_norm.weight",
+    "enc.output_norm.weight": "encoder.final_layer_norm.weight",
 }
 # A tokenizer that some files carry along.
 UNUSED = ("spiece_model",)
@@ -120,10 +143,36 @@ def build_umt5(
     with torch.device("meta"):
         model = UMT5EncoderModel(config)
     renamed = {transformers_name(key): value.to(dtype) for key, value in state.items()}
-    if "shared.weight" in renamed:  # one table under two names; files may hold either or both
-        renamed.setdefault("encoder.embed_tokens.weight", renamed["shared.weight"])
+    if TABLE in renamed:  # one table under two names; files may hold either or both
+        renamed.setdefault(TABLE_AGAIN, renamed[TABLE])
     fill(model, renamed, source, ignored=UNUSED)
     return model.to(device).eval().requires_grad_(False)
+
+
+def read_umt5(
+    path: Path, config: UMT5Config, device: torch.device, dtype: torch.dtype, keep_quantised: bool = True
+) -> UMT5EncoderModel:
+    """An encoder from a file of any layout, filled strictly tensor by tensor; raises ``BadCheckpoint``.
+
+    Linear layers that the file stores quantised stay so, and GGUF's table of words too, so that the memory
+    needed is about the file's size.
+    """
+    checkpoint = open_checkpoint(path)
+    stored = {
+        TABLE if name == TABLE_AGAIN else name: weight
+        for name, weight in stored_weights(checkpoint, transformers_name).items()
+        if not name.startswith(UNUSED)
+    }
+    with torch.device("meta"):
+        model = UMT5EncoderModel(config)
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items() if key != TABLE_AGAIN}
+    check_shapes({name: weight.shape for name, weight in stored.items()}, wanted, path.name)
+    keeps = may_be_quantised if keep_quantised else (lambda *_: False)
+    weights = ModuleWeights(checkpoint, stored, model, dtype, keeps)
+    weights.quantise(model)
+    weights.fill(model, device)
+    model.set_input_embeddings(model.shared)
+    return model.eval().requires_grad_(False)
 
 
 def load_umt5(
@@ -140,13 +189,9 @@ def load_umt5(
     Raises:
         BadCheckpoint: no usable tokenizer; at the first prompt also for the weights.
     """
-
-    def load() -> UMT5EncoderModel:
-        return build_umt5(
-            read_tensors(weights, dtype), config or umt5_xxl_config(), device, dtype, weights.name
-        )
-
-    return UMT5TextEncoder(load, load_tokenizer(tokenizer))
+    return UMT5TextEncoder(
+        lambda: read_umt5(weights, config or umt5_xxl_config(), device, dtype), load_tokenizer(tokenizer)
+    )
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -159,10 +204,12 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def transformers_name(key: str) -> str:
-    """The transformers name of a native key; a transformers name stays as it is."""
-    block = re.fullmatch(r"blocks\.(\d+)\.(.+)\.weight", key)
-    if block and block[2] in BLOCK:
-        return f"encoder.block.{block[1]}.{BLOCK[block[2]]}.weight"
-    return {"token_embedding.weight": "shared.weight", "norm.weight": "encoder.final_layer_norm.weight"}.get(
-        key, key
-    )
+    """The transformers name of a native or a GGUF key; a transformers name stays as it is."""
+    for pattern, names in (
+        (r"blocks\.(\d+)\.(.+)\.weight", BLOCK),
+        (r"enc\.blk\.(\d+)\.(.+)\.weight", GGUF_BLOCK),
+    ):
+        block = re.fullmatch(pattern, key)
+        if block and block[2] in names:
+            return f"encoder.block.{block[1]}.{names[block[2]]}.weight"
+    return TOP.get(key, key)
