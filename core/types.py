@@ -218,10 +218,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory so far in bytes; ``vram_bytes`` None without a GPU."""
+    """Peak memory so far in bytes; ``vram_bytes`` None without a GPU, else of ``phase`` if named."""
 
     ram_bytes: int
     vram_bytes: int | None = None
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ encodes picture 0 alone, so they are equal), and skeleton frames do not pass thr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,22 +17,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from core.engine.interfaces import Check, Hooks, ModelBundle
+from core.engine.interfaces import Check, Hooks, ModelBundle, Releasable
 from core.errors import BadImage, BadInput, BadSetting
 from core.geometry import PATCH, TEMPORAL_STRIDE, VAE_STRIDE, latent_frames, latent_size
 from core.types import Progress
 
 Picture = NDArray[np.uint8]
 MASK_CHANNELS = 4
-
-
-@runtime_checkable
-class Releasable(Protocol):
-    """An encoder that can drop its weights and load them again on demand."""
-
-    def release(self) -> None:
-        """Give the memory back."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from core.types import Progress
 
 Check = Callable[[], None]
+RenderPhase = Literal["encode", "sample", "decode"]
 
 
 def never() -> None:
@@ -56,6 +57,35 @@ class ImageEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Releasable(Protocol):
+    """A part that can drop its weights and read them again on demand."""
+
+    def release(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+class Residency(Protocol):
+    """Told before each phase of a render that uses the model."""
+
+    def enter(self, phase: RenderPhase) -> None:
+        """Let go of what this phase does not use and bring what it does. Long where weights are read.
+
+        Raises:
+            Cancelled: between two reads, if the user asked.
+            BadCheckpoint: a file that is read late is damaged.
+        """
+        ...
+
+
+class AllResident:
+    """Nothing moves."""
+
+    def enter(self, phase: RenderPhase) -> None:
+        """Nothing to do."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What the pipeline must know about a checkpoint.
@@ -76,10 +106,14 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """Everything loaded for one model. ``transformer`` is a ``SteadyDancerTransformer``."""
+    """Everything of one model. ``transformer`` is a ``SteadyDancerTransformer``.
+
+    Parts may be empty shells outside the phases that use them: ``residency.enter`` comes before each phase.
+    """
 
     spec: ModelSpec
     transformer: nn.Module
     vae: VideoVAE
     text_encoder: TextEncoder
     image_encoder: ImageEncoder
+    residency: Residency = field(default_factory=AllResident)

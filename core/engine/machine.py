@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
+from dataclasses import dataclass, field, replace
 
 import psutil
 import torch
@@ -11,9 +13,12 @@ import torch
 from core.errors import BadSetting, DiskError, EngineError, OutOfMemory, PirouetteError
 from core.hardware import parse_device
 from core.settings import engine_log
-from core.types import Memory
+from core.types import Memory, Phase
 
 _ALLOCATION_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "bad allocation")
+_GPU_WORDS = ("cuda", "cublas", "cudnn", "hip")
+_GPU_ALLOCATION_WORDS = ("out of memory", "alloc_failed", "allocation failed")
+GIB = 2**30
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -35,9 +40,35 @@ def pick_device(text: str) -> torch.device:
     return torch.device("cpu" if device.kind == "cpu" or not available else "cuda")
 
 
+def give_back(device: torch.device) -> None:
+    """Return to the driver what torch keeps of freed memory, so that the next part finds large pieces."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def peak_memory() -> Memory:
-    """Peak memory of this process so far in bytes; video memory only where a GPU was used."""
+    """Peak memory of this process in bytes, video memory since the last reset and only with a GPU."""
     return Memory(_peak_ram(), torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None)
+
+
+@dataclass
+class PeakMeter:
+    """Peaks of phases and of all of them; one at a time, since torch counts for the whole process."""
+
+    overall: Memory = field(default_factory=lambda: Memory(0))
+
+    def begin(self) -> None:
+        """Forget the video memory's peak so far."""
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def end(self, phase: Phase) -> Memory:
+        """Peaks since ``begin``; those of RAM since the process began, which no system forgets."""
+        seen = peak_memory()
+        vram = [m.vram_bytes for m in (self.overall, seen) if m.vram_bytes is not None]
+        self.overall = Memory(max(self.overall.ram_bytes, seen.ram_bytes), max(vram, default=None))
+        return replace(seen, phase=phase)
 
 
 def _peak_ram() -> int:
@@ -53,18 +84,10 @@ def explain(error: BaseException) -> PirouetteError:
     """The error that a user may see for any exception of the engine."""
     if isinstance(error, PirouetteError):
         return error
-    if isinstance(error, torch.OutOfMemoryError):
-        return OutOfMemory(
-            "The GPU's memory did not suffice.",
-            value=peak_memory().vram_bytes,
-            action="Choose a smaller size.",
-        )
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_allocation(error)):
-        return OutOfMemory(
-            "The memory did not suffice.",
-            value=peak_memory().ram_bytes,
-            action="Close other programs, or choose a smaller size or fewer frames.",
-        )
+    if isinstance(error, torch.OutOfMemoryError) or _is_gpu_allocation(error):
+        return _out_of_vram()
+    if isinstance(error, MemoryError) or _is_allocation(error):
+        return _out_of_ram()
     if isinstance(error, OSError) and error.errno in _FULL:
         return DiskError("The drive is full.", value=error.filename, action="Free some space and try again.")
     return EngineError(
@@ -74,6 +97,33 @@ def explain(error: BaseException) -> PirouetteError:
     )
 
 
-def _is_allocation(error: RuntimeError) -> bool:
-    text = str(error).lower()
+def _out_of_vram() -> OutOfMemory:
+    """The kind stands in the limit: ``VRAM``."""
+    total = torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0
+    return OutOfMemory(
+        "The GPU's memory did not suffice.",
+        value=peak_memory().vram_bytes,
+        limit=f"{total / GIB:.1f} GiB of VRAM",
+        action="Close other programs that use the GPU, or choose a smaller size or fewer frames.",
+    )
+
+
+def _out_of_ram() -> OutOfMemory:
+    """The kind stands in the limit: ``RAM``."""
+    return OutOfMemory(
+        "The computer's memory did not suffice.",
+        value=_peak_ram(),
+        limit=f"{psutil.virtual_memory().total / GIB:.1f} GiB of RAM",
+        action="Close other programs, or choose a smaller size or fewer frames.",
+    )
+
+
+def _is_gpu_allocation(error: BaseException) -> bool:
+    """What the driver and CUDA's libraries say for themselves."""
+    text = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return any(word in text for word in _GPU_WORDS) and any(word in text for word in _GPU_ALLOCATION_WORDS)
+
+
+def _is_allocation(error: BaseException) -> bool:
+    text = str(error).lower() if isinstance(error, RuntimeError) else ""
     return any(words in text for words in _ALLOCATION_WORDS)

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from core.codec import to_data
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.determinism import derived_seed
 from core.engine.interfaces import Check, Hooks, ModelBundle
-from core.engine.machine import peak_memory, pick_device
+from core.engine.machine import PeakMeter, pick_device
 from core.engine.pipeline import count_forwards, decode, generate
 from core.errors import EngineError
 from core.media.audio import SoundClip, read_sound
@@ -61,7 +61,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         PirouetteError: an input, the model or the disk; nothing is left behind.
     """
     hooks = Hooks(hooks.check, emit)
-    clock = _Clock(hooks.check, emit, {})
+    clock = _Clock(hooks.check, emit)
     notes = _Notes(emit, [])
     notes.add(*model_notes(plan.model, Path(request.reference.path)))
     with clock.phase("load"):
@@ -71,12 +71,16 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         motion = _load_motion(request, plan, bundle, reference, hooks.check)
         notes.add(*motion.notes)
     with clock.phase("encode"):
+        bundle.residency.enter("encode")
         conditions = _encode(request, plan, bundle, reference, motion, hooks)
+    with clock.more("load"):
+        bundle.residency.enter("sample")
     with clock.phase("sample"):
         latents = generate(bundle, conditions, plan.sampling, request.seed, hooks)
     settings = describe(request, plan, tuple(notes.texts))
     frames = clock.decoding(decode(bundle, latents, hooks), len(motion.positive))
     with clock.phase("decode", "write"):
+        bundle.residency.enter("decode")
         written = _write(request, frames, _sound(request, motion), settings, hooks.check)
     return Result(
         output=request.output.path,
@@ -87,7 +91,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         forwards=count_forwards(plan.sampling, conditions.has_negative),
         seed=request.seed,
         seconds=clock.seconds,
-        peak_memory=peak_memory(),
+        peak_memory=clock.peaks.overall,
         settings=settings,
         notes=tuple(notes.texts),
     )
@@ -205,22 +209,31 @@ class _Notes:
 
 @dataclass(frozen=True)
 class _Clock:
-    """Seconds by phase; announces each phase, checks for a cancel before it and tells the memory after it."""
+    """Seconds and peaks by phase; announces each phase and checks for a cancel before it."""
 
     check: Check
     emit: Emit
-    seconds: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
+    peaks: PeakMeter = field(default_factory=PeakMeter)
 
     @contextmanager
     def phase(self, name: Phase, rest: Phase | None = None) -> Iterator[None]:
         """Time the block as ``name``; as ``rest`` what ``decoding`` does not count inside it."""
         self.check()
         self.emit(Progress(name))
+        with self.more(rest or name, name):
+            yield
+        if rest:
+            self.seconds[rest] -= self.seconds.get(name, 0.0)
+
+    @contextmanager
+    def more(self, name: Phase, peak_of: Phase | None = None) -> Iterator[None]:
+        """Add the block's time to a phase; tell its memory as that of ``peak_of``."""
         began = time.perf_counter()
+        self.peaks.begin()
         yield
-        inside = self.seconds.get(name, 0.0) if rest else 0.0
-        self.seconds[rest or name] = time.perf_counter() - began - inside
-        self.emit(peak_memory())
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+        self.emit(self.peaks.end(peak_of or name))
 
     def decoding(self, chunks: Iterator[Pictures], expected: int) -> Iterator[Pictures]:
         """Pass chunks on, timed as ``decode``, then announce ``write``; a wrong total fails here."""

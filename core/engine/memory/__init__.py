@@ -1,0 +1,1 @@
+"""What of a model stands where: on the device, in host memory, or only in its file."""
