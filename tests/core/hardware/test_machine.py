@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from core.hardware import Machine, inspect_machine, list_gpus, usable_cpus
+from core.hardware.host import page_file, system
 from core.hardware.limits import Limits, read_limits
 
 GIB = 2**30
@@ -78,6 +79,32 @@ def test_a_container_of_the_first_version(tmp_path: Path, group: str) -> None:
         },
     )
     assert read_limits(tmp_path) == Limits(4 * GIB, 2 * GIB, None, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("Linux", ""), ("Darwin", "macOS "), ("Windows", "Windows "), ("Haiku", "Haiku ")]
+)
+def test_the_system_in_words(monkeypatch: pytest.MonkeyPatch, name: str, start: str) -> None:
+    monkeypatch.setattr("platform.system", lambda: name)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    told = system()
+    assert told.startswith(start)
+    assert told.endswith(", x86_64")
+    assert ("Linux" in told) == (name == "Linux")
+
+
+def test_a_page_file_is_as_large_as_the_container_allows() -> None:
+    whole = page_file(Limits())
+    assert whole == psutil.swap_memory().total
+    assert page_file(Limits(swap_bytes=0)) == 0
+
+
+def test_a_system_that_does_not_tell_its_page_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("no /proc/swaps")
+
+    monkeypatch.setattr(psutil, "swap_memory", fail)
+    assert page_file(Limits()) is None
 
 
 def test_without_limits_nothing_is_limited(tmp_path: Path) -> None:
