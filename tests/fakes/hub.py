@@ -18,7 +18,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
+from core.catalogue.remote import RemoteFile
 from tests.fakes.hub_contents import Bytes, Content, Made, OnDisk
 from tests.fakes.hub_faults import Fault
 from tests.fakes.hub_server import HubServer
@@ -157,6 +159,14 @@ class FakeHub:
     def commit(self, repository: str) -> str:
         """The newest commit of a repository."""
         return self.repositories[repository].head()
+
+    def remote(self, repository: str, path: str) -> RemoteFile:
+        """What ``Hub.resolve`` makes of a file."""
+        content, commit = self.repositories[repository].files[path], self.commit(repository)
+        large = is_large(path, content)
+        sha256, blob_id = (content.sha256, None) if large else (None, content.blob_id)
+        url = f"{self.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
+        return RemoteFile(repository, commit, path, content.size_bytes, sha256, blob_id, url)
 
     def gate(self, repository: str, token: str | None = None) -> None:
         """Refuse a repository to everybody but the bearer of ``token``."""
