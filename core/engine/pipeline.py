@@ -80,10 +80,33 @@ def decode(bundle: ModelBundle, latents: Tensor, hooks: Hooks) -> Iterator[NDArr
     ``hooks.check`` is called between the chunks; nothing is kept of a chunk once it is handed over.
     """
     steps = latents.shape[1]
-    hooks.on_progress(Progress(phase="decode", step=0, steps=steps))
-    for step, chunk in enumerate(bundle.vae.decode(latents[None], hooks.check), start=1):
+    progress = _DecodeProgress(hooks, steps)
+    for step, chunk in enumerate(bundle.vae.decode(latents[None], progress.check), start=1):
         yield to_uint8(chunk[0])
-        hooks.on_progress(Progress(phase="decode", step=min(step, steps), steps=steps))
+        progress.reach(step)
+
+
+class _DecodeProgress:
+    """Tells how many chunks are decoded, by what comes first: their own coming or the next one's check.
+
+    An autoencoder that works in tiles gives no chunk before all tiles are done, but it checks all the while.
+    """
+
+    def __init__(self, hooks: Hooks, steps: int) -> None:
+        self._hooks, self._steps = hooks, steps
+        self._begun, self._told = 0, -1
+        self.reach(0)
+
+    def check(self) -> None:
+        self._hooks.check()
+        self.reach(self._begun)
+        self._begun += 1
+
+    def reach(self, step: int) -> None:
+        step = min(step, self._steps)
+        if step > self._told:
+            self._told = step
+            self._hooks.on_progress(Progress("decode", step, self._steps))
 
 
 def to_uint8(video: Tensor) -> NDArray[np.uint8]:

@@ -31,12 +31,16 @@ HEAD = {"head.0": "norm_out", "head.2": "conv_out"}
 
 
 class WanVAE:
-    """``VideoVAE`` around a diffusers model in float32. Not for use by two threads at once."""
+    """``VideoVAE`` around a diffusers model, which computes in the dtype of its weights.
+
+    What comes out is float32, and the latents' scaling is computed so. Not for use by two threads at once.
+    """
 
     def __init__(self, model: AutoencoderKLWan) -> None:
         self.model = model.eval().requires_grad_(False)
         shape = (1, -1, 1, 1, 1)
-        self.device = next(model.parameters()).device
+        weight = next(model.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
         self._mean = torch.tensor(model.config.latents_mean, device=self.device).view(shape)
         self._std = torch.tensor(model.config.latents_std, device=self.device).view(shape)
 
@@ -44,7 +48,7 @@ class WanVAE:
     def encode(self, video: Tensor, check: Check = never) -> Tensor:
         """video [B, 3, 4n+1, 8h, 8w] in [-1, 1], any device -> normalised posterior mean [B, 16, n+1, h, w].
 
-        Picture 0 alone, then groups of four; ``check`` is called before each group. Float32.
+        Picture 0 alone, then groups of four; ``check`` is called before each group. Float32, whatever the weights' dtype.
 
         Raises:
             BadInput: a number of pictures that is not 4n + 1.
@@ -58,9 +62,9 @@ class WanVAE:
         for start in starts:
             check()
             stop = start + TEMPORAL_STRIDE if start else 1
-            pictures = video[:, :, start:stop].to(self.device, torch.float32)
+            pictures = video[:, :, start:stop].to(self.device, self.dtype)
             features = encoder(pictures, feat_cache=cache, feat_idx=[0])
-            mean, _log_variance = self.model.quant_conv(features).chunk(2, dim=1)
+            mean, _log_variance = self.model.quant_conv(features).float().chunk(2, dim=1)
             chunks.append((mean - self._mean) / self._std)
         return torch.cat(chunks, dim=2)
 
@@ -75,14 +79,20 @@ class WanVAE:
             check()
             with torch.no_grad():
                 z = latents[:, :, index : index + 1].to(self.device, torch.float32) * self._std + self._mean
-                features = self.model.post_quant_conv(z)
+                features = self.model.post_quant_conv(z.to(self.dtype))
                 pictures = decoder(features, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
-                pictures = pictures.clamp(-1, 1)
+                pictures = pictures.float().clamp(-1, 1)
             yield pictures
 
 
-def build_wan_vae(state: Mapping[str, Tensor], device: torch.device, source: str, **config: Any) -> WanVAE:
-    """A VAE filled strictly with Wan-native or diffusers-named tensors, cast to float32.
+def build_wan_vae(
+    state: Mapping[str, Tensor],
+    device: torch.device,
+    source: str,
+    dtype: torch.dtype = torch.float32,
+    **config: Any,
+) -> WanVAE:
+    """A VAE filled strictly with Wan-native or diffusers-named tensors, cast to ``dtype``.
 
     Args:
         config: of AutoencoderKLWan where it differs from Wan 2.1 (``base_dim``, ``dim_mult``, ...).
@@ -94,14 +104,16 @@ def build_wan_vae(state: Mapping[str, Tensor], device: torch.device, source: str
     with torch.device("meta"):
         model = AutoencoderKLWan(**config)
     blocks = int(model.config.num_res_blocks)
-    renamed = {diffusers_name(key, blocks): value.to(torch.float32) for key, value in state.items()}
+    renamed = {diffusers_name(key, blocks): value.to(dtype) for key, value in state.items()}
     fill(model, renamed, source)
     return WanVAE(model.to(device))
 
 
-def load_wan_vae(path: Path, device: torch.device, **config: Any) -> WanVAE:
+def load_wan_vae(
+    path: Path, device: torch.device, dtype: torch.dtype = torch.float32, **config: Any
+) -> WanVAE:
     """The VAE of Wan 2.1 from a safetensors file; raises ``BadCheckpoint``."""
-    return build_wan_vae(read_tensors(path, torch.float32), device, path.name, **config)
+    return build_wan_vae(read_tensors(path, dtype), device, path.name, dtype, **config)
 
 
 def diffusers_name(key: str, num_res_blocks: int) -> str:
