@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.catalogue.catalogue import Catalogue, CatalogueModel
+from core.catalogue.load import load_catalogue
 from core.errors import BadCheckpoint, BadSetting
 from core.geometry import TEMPORAL_STRIDE
 from core.settings import resources
-from core.types import MODEL_IDS, Size
+from core.types import Size
 
 Family = Literal["mini", "14b"]
 MINI = "mini"
 MINI_DIR_VARIABLE = "PIROUETTE_MINI_DIR"
 MINI_NOTE = "The embedded model draws the demo's kind of characters, not photos: expect a drawn figure."
-_14B_SIZE = Size(1024, 576)
-_14B_FRAMES = 81
-# The reference implementation computes in bfloat16, whatever 16-bit or 32-bit file the weights come from.
-_16_BIT = ("steadydancer-14b", "steadydancer-14b-fp32", "steadydancer-14b-fp16")
+PLAIN_14B = "steadydancer-14b"
 _LARGEST_14B_AREA = 1280 * 720
+_SMALLEST_14B_AREA = 256 * 256
 _SMALLEST_SIDE = 32
 _MINI_AREA_FACTOR = 4
 _REINSTALL = "Reinstall Pirouette."
@@ -35,7 +35,6 @@ class ModelEntry:
     Attributes:
         native_size: area budget it was made for; native_frames: longest clip, 4n+1.
         smallest_area, largest_area: pixels that a request may ask for.
-        weights: dtype of the weights in memory, None where this version cannot load the file's format.
     """
 
     id: str
@@ -44,24 +43,41 @@ class ModelEntry:
     native_frames: int
     smallest_area: int
     largest_area: int
-    weights: str | None
 
 
-def entry(model_id: str) -> ModelEntry:
-    """The model with this id.
+def entry(model_id: str, catalogue: Catalogue | None = None) -> ModelEntry:
+    """The model with this id; one of the user's own catalogue will do too.
+
+    Args:
+        catalogue: None takes the shipped one with the user's additions.
 
     Raises:
         BadSetting: there is no such model.
         BadCheckpoint: the embedded model's config.json is missing or damaged.
     """
-    if model_id not in MODEL_IDS:
-        raise BadSetting(
-            f"There is no model '{model_id}'.",
-            value=model_id,
-            limit=", ".join(MODEL_IDS),
-            action=f"Choose one of {', '.join(MODEL_IDS)}.",
-        )
-    return _mini() if model_id == MINI else _steadydancer(model_id)
+    if model_id == MINI:
+        return _mini()
+    return _steadydancer(model_id, catalogue or load_catalogue())
+
+
+def checkpoints(model_id: str, catalogue: Catalogue) -> tuple[CatalogueModel, ...]:
+    """The models that an id stands for: itself, or every checkpoint of the architecture for the plain id.
+
+    Raises:
+        BadSetting: there is no such model.
+    """
+    if model_id in catalogue.models:
+        return (catalogue.models[model_id],)
+    known = tuple(model for model in catalogue.models.values() if model.id.startswith(f"{PLAIN_14B}-"))
+    if model_id == PLAIN_14B and known:
+        return tuple(model for model in known if model.architecture == known[0].architecture)
+    ids = [MINI, PLAIN_14B, *catalogue.models]
+    raise BadSetting(
+        f"There is no model '{model_id}'.",
+        value=model_id,
+        limit=", ".join(ids),
+        action=f"Choose one of {', '.join(ids)}.",
+    )
 
 
 def mini_folder() -> Path:
@@ -106,7 +122,6 @@ def _mini() -> ModelEntry:
         native_frames=frames,
         smallest_area=_SMALLEST_SIDE**2,
         largest_area=_MINI_AREA_FACTOR * area,
-        weights="float32",
     )
 
 
@@ -130,13 +145,14 @@ def _read_mini(config: Path) -> tuple[int, int]:
     return area, frames
 
 
-def _steadydancer(model_id: str) -> ModelEntry:
+def _steadydancer(model_id: str, catalogue: Catalogue) -> ModelEntry:
+    architecture = catalogue.architectures[checkpoints(model_id, catalogue)[0].architecture]
+    native = Size(architecture.native_width, architecture.native_height)
     return ModelEntry(
         id=model_id,
         family="14b",
-        native_size=_14B_SIZE,
-        native_frames=_14B_FRAMES,
-        smallest_area=256 * 256,
-        largest_area=_LARGEST_14B_AREA,
-        weights="bfloat16" if model_id in _16_BIT else None,
+        native_size=native,
+        native_frames=architecture.native_frames,
+        smallest_area=min(_SMALLEST_14B_AREA, native.area),
+        largest_area=max(_LARGEST_14B_AREA, native.area),
     )

@@ -1,210 +1,202 @@
-"""From a request to what will run, with the reasons in words.
+"""From a request and a machine to what will run, with the reasons in words.
 
-It resolves and checks; choosing precision and memory layout by machine is not part of it yet.
+``plans`` ranks the ways to run a request, ``plan`` takes the best, ``lighter`` is the next step down after
+memory did not suffice. How memory and time are estimated stands in docs/planner.md; the pieces are in
+``core.catalogue.planning``.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from core.catalogue.entries import ModelEntry, entry
+from core.catalogue.catalogue import Catalogue, CatalogueModel
+from core.catalogue.entries import ModelEntry, checkpoints, entry
+from core.catalogue.load import load_catalogue
+from core.catalogue.measurements import Measurements
+from core.catalogue.planning.budget import Budget, budget_for, cpu_budget
+from core.catalogue.planning.candidates import variants
+from core.catalogue.planning.checks import (
+    check_frames,
+    check_request,
+    resolve_frames,
+    resolve_sampling,
+    resolve_size,
+    sampling_reason,
+    size_reason,
+)
+from core.catalogue.planning.context import Context
+from core.catalogue.planning.duration import speed_of
+from core.catalogue.planning.embedded import plan_embedded
+from core.catalogue.planning.learning import learn
+from core.catalogue.planning.lighter import Lighter, lighter
+from core.catalogue.planning.memory import plan_weights
+from core.catalogue.planning.ranking import Choice, ranked
+from core.catalogue.planning.reasons import reasons, shortfall
 from core.catalogue.presets import Preset, preset
-from core.errors import BadSetting, BadVideo
-from core.geometry import TEMPORAL_STRIDE, fit_frames
-from core.types import FPS, Overrides, Plan, RenderRequest, Sampling, Size
+from core.hardware import Machine
+from core.types import Plan, RenderRequest, Size
 
-# Closed ranges of numbers in a request.
-RANGES: dict[str, tuple[float, float]] = {
-    "steps": (1, 100),
-    "shift": (0.1, 20.0),
-    "guidance_scale": (0.0, 20.0),
-    "condition_guidance_scale": (0.0, 10.0),
-    "condition_guidance_start": (0.0, 1.0),
-    "condition_guidance_end": (0.0, 1.0),
-}
-RCM_STEPS = (1, 4)
-SEEDS = (0, 2**63 - 1)
-SAMPLERS = ("unipc", "rcm_ode", "rcm_sde")
-# What this version can do where a request may ask for more.
-AVAILABLE: dict[str, tuple[str, ...]] = {
-    "attention": ("sdpa",),
-    "precision": ("auto",),
-    "caching": ("none",),
-    "offload": ("none",),
-}
-_NAMES = {
-    "steps": "number of steps",
-    "guidance_scale": "guidance",
-    "condition_guidance_scale": "condition guidance",
-    "condition_guidance_start": "start of the condition guidance window",
-    "condition_guidance_end": "end of the condition guidance window",
-}
+__all__ = ["Lighter", "check_frames", "lighter", "plan", "plans"]
+
+Installed = Callable[[str], bool]
+_SMALLER = Size(832, 480)
+_SHORTER = (81, 49, 33)
 
 
-def plan(request: RenderRequest, frames_available: int) -> Plan:
-    """What will run for this request.
+def plan(
+    request: RenderRequest,
+    frames_available: int,
+    machine: Machine | None = None,
+    catalogue: Catalogue | None = None,
+    installed: Installed | None = None,
+    measurements: Measurements | None = None,
+) -> Plan:
+    """The best plan; arguments and errors as for ``plans``. Where nothing fits, the one that lacks least."""
+    return plans(request, frames_available, machine, catalogue, installed, measurements)[0]
+
+
+def plans(
+    request: RenderRequest,
+    frames_available: int,
+    machine: Machine | None = None,
+    catalogue: Catalogue | None = None,
+    installed: Installed | None = None,
+    measurements: Measurements | None = None,
+) -> tuple[Plan, ...]:
+    """Ways to run this request, best first; those with ``fits`` False ("try anyway") after those that fit.
 
     Args:
         frames_available: frames of the trimmed motion at 16 fps.
+        machine: None plans without limits and without a time.
+        catalogue: None takes the shipped one with the user's additions.
+        installed: whether an asset's files are there, by id.
+        measurements: of past renders, to correct the estimates.
 
     Raises:
         BadSetting: an unknown model or preset, or a value out of its range (named with the limits).
         BadCheckpoint: the embedded model's configuration is missing or damaged.
         BadVideo: the selection holds no frame.
     """
-    model = entry(request.model)
-    weights = _weights(model)
+    if request.model == "mini":
+        return (_mini_plan(request, frames_available, machine),)
+    catalogue = catalogue or load_catalogue()
+    settled = _settle(request, frames_available, entry(request.model, catalogue))
+    budget = budget_for(request.device, machine)
+    budgets = [budget]
+    if budget.kind == "gpu" and machine is not None and request.device == "auto" and budget.refusal:
+        budgets.append(cpu_budget(machine, budget.refusal))
+    judge = _Judge(request, settled, catalogue, machine, installed or _nothing_installed, measurements)
+    found = [one for limits in budgets for one in judge.plans(limits)]
+    found.sort(key=lambda one: not one.fits)  # stable
+    return judge.with_advice(tuple(found), budget)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What the request alone decides."""
+
+    base: Plan
+    chosen: Preset
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Everything that the plans of one request are made with."""
+
+    request: RenderRequest
+    settled: _Settled
+    catalogue: Catalogue
+    machine: Machine | None
+    installed: Installed
+    measurements: Measurements | None
+
+    def plans(self, budget: Budget) -> list[Plan]:
+        """Ranked plans within a budget."""
+        context = self._context(budget)
+        choices = [choice for model in self._models() for choice in self._choices(model, context)]
+        by_us = len(self._models()) > 1
+        found = ranked(choices, context, chosen_by_us=by_us)
+        return [replace(one, reasons=reasons(one, context, self.settled.words)) for one in found]
+
+    def with_advice(self, found: tuple[Plan, ...], budget: Budget) -> tuple[Plan, ...]:
+        """Where nothing fits, the best one also says what would."""
+        if found[0].fits or budget.refusal is not None:
+            return found
+        advice = self._smaller_that_fits(budget)
+        if advice is None:
+            advice = "The embedded model, mini, fits any machine."
+        return (replace(found[0], reasons=(*found[0].reasons, advice)), *found[1:])
+
+    def _smaller_that_fits(self, budget: Budget) -> str | None:
+        base = self.settled.base
+        for size in {base.size, _SMALLER} if base.size.area > _SMALLER.area else {base.size}:
+            for frames in _SHORTER:
+                if frames > base.frames or (size == base.size and frames == base.frames):
+                    continue
+                smaller = replace(self.settled, base=replace(base, size=size, frames=frames))
+                if any(one.fits for one in replace(self, settled=smaller).plans(budget)):
+                    return f"It fits at {size.width}x{size.height} with {frames} frames."
+        return None
+
+    def _models(self) -> tuple[CatalogueModel, ...]:
+        models = checkpoints(self.request.model, self.catalogue)
+        wanted = self.request.overrides.precision
+        if len(models) > 1 and wanted in ("fp8", "int8"):
+            return tuple(model for model in models if model.precision == wanted) or models[:1]
+        return models
+
+    def _choices(self, model: CatalogueModel, context: Context) -> list[Choice]:
+        """The best use of memory that fits with this checkpoint, or all that do not."""
+        made = []
+        for one in self._variants(model, context):
+            whole = replace(one, residency="phased", blocks_resident=None)
+            made.append(Choice(one, context.forward_s(one), context.forward_s(whole)))
+            if one.fits:
+                return [made[-1]]
+        return [min(made, key=lambda choice: context.excess_bytes(choice.plan))]
+
+    def _variants(self, model: CatalogueModel, context: Context) -> Iterator[Plan]:
+        chosen = self.settled.chosen
+        return variants(self.settled.base, model, context, self.request.overrides, chosen.lora)
+
+    def _context(self, budget: Budget) -> Context:
+        context = Context(self.catalogue, budget, speed_of(budget), self.installed)
+        if self.measurements is None:
+            return context
+        rough = {model.id: next(self._variants(model, context)) for model in self._models()}
+        sizes = {name: context.sizes(name) for name in rough}
+        learned = learn(
+            self.measurements,
+            self.machine,
+            budget,
+            context.speed,
+            next(iter(sizes.values())),
+            {name: plan_weights(one, sizes[name], self.catalogue) for name, one in rough.items()},
+        )
+        return replace(context, speed=speed_of(budget, learned), learned=learned)
+
+
+def _settle(request: RenderRequest, available: int, model: ModelEntry) -> _Settled:
     chosen = preset(request.preset, model.family)
-    _check_available(request, model, chosen)
-    size = _size(request.size, chosen, model)
+    check_request(request, model)
+    size = resolve_size(request.size, chosen, model)
     sampling = resolve_sampling(chosen.sampling_at(size), request.overrides)
-    _check_range("seed", request.seed, *SEEDS)
-    frames, length_reason = _frames(request.frames, frames_available, model)
-    return Plan(
-        model=model.id,
-        sampling=sampling,
-        size=size,
-        frames=frames,
-        weights=weights,
-        reasons=(_sampling_reason(request, sampling), _size_reason(request, chosen, size), length_reason),
-    )
+    frames, length = resolve_frames(request.frames, available, model)
+    words = (sampling_reason(request, sampling), size_reason(request, chosen, size), length)
+    return _Settled(Plan(model.id, sampling, size, frames, loras=request.loras), chosen, words)
 
 
-def resolve_sampling(base: Sampling, overrides: Overrides) -> Sampling:
-    """The preset's sampling with the overrides that are set, every number checked."""
-    names = [*RANGES, "sampler"]
-    given = {name: getattr(overrides, name) for name in names}
-    sampling = replace(base, **{name: value for name, value in given.items() if value is not None})
-    if sampling.sampler not in SAMPLERS:
-        _refuse_choice("sampler", sampling.sampler, SAMPLERS)
-    for name, (lowest, highest) in RANGES.items():
-        _check_range(_NAMES.get(name, name), getattr(sampling, name), lowest, highest)
-    if sampling.sampler != "unipc":
-        _check_range("number of steps of the rCM sampler", sampling.steps, *RCM_STEPS)
-    if sampling.condition_guidance_start > sampling.condition_guidance_end:
-        raise BadSetting(
-            "The condition guidance window ends before it starts.",
-            value=f"{sampling.condition_guidance_start} to {sampling.condition_guidance_end}",
-            limit="start at most end",
-            action="Exchange the two numbers.",
-        )
-    return sampling
+def _mini_plan(request: RenderRequest, available: int, machine: Machine | None) -> Plan:
+    settled = _settle(request, available, entry(request.model))
+    budget = budget_for(request.device, machine)
+    made = plan_embedded(settled.base, budget, machine)
+    steps = f"{made.sampling.steps} steps"
+    summary = f"The embedded model, {steps}, {'fits anywhere' if made.fits else 'lacks memory'}."
+    lacking = shortfall(made, budget) if not made.fits else ()
+    return replace(made, reasons=(summary, *settled.words, *lacking))
 
 
-def _weights(model: ModelEntry) -> str:
-    if model.weights is None:
-        raise BadSetting(
-            f"The model {model.id} cannot be loaded by this version.",
-            value=model.id,
-            limit="mini, steadydancer-14b-fp16, steadydancer-14b-fp32",
-            action="Choose mini or steadydancer-14b-fp16.",
-        )
-    return model.weights
-
-
-def _check_available(request: RenderRequest, model: ModelEntry, chosen: Preset) -> None:
-    """Refuse what this version cannot do, rather than leave it out in silence."""
-    for name, choices in AVAILABLE.items():
-        value = getattr(request.overrides, name)
-        if value is not None and value not in choices:
-            _refuse_choice(name, value, choices)
-    if request.overrides.sla_topk is not None:
-        raise BadSetting(
-            "Sparse attention is not available in this version.", value=request.overrides.sla_topk
-        )
-    if request.loras or request.pose_edits:
-        what = "LoRAs" if request.loras else "Pose edits"
-        raise BadSetting(
-            f"{what} are not available in this version.", action=f"Leave the {what.lower()} out."
-        )
-    if chosen.lora is not None:
-        raise BadSetting(
-            f"The preset '{chosen.name}' of {model.id} needs the {chosen.lora} LoRA, not supported yet.",
-            value=chosen.name,
-            limit="quality, reference",
-            action="Choose the preset quality or reference.",
-        )
-
-
-def _size(asked: Size | None, chosen: Preset, model: ModelEntry) -> Size:
-    size = asked or chosen.size or model.native_size
-    if min(size.width, size.height) < 1 or not model.smallest_area <= size.area <= model.largest_area:
-        native = model.native_size
-        raise BadSetting(
-            f"The size {size.width}x{size.height} is out of range for {model.id}.",
-            value=f"{size.width}x{size.height} = {size.area} pixels",
-            limit=f"{model.smallest_area} to {model.largest_area} pixels",
-            action=f"Use a size such as {native.width}x{native.height}.",
-        )
-    return size
-
-
-def _frames(asked: int | None, available: int, model: ModelEntry) -> tuple[int, str]:
-    """Frames to render (4n+1) and why."""
-    if available < 1:
-        raise BadVideo(
-            "The selected part of the motion holds no frame.",
-            value=available,
-            limit="at least one frame at 16 fps",
-            action="Choose a longer part.",
-        )
-    if asked is not None:
-        check_frames(asked, model.native_frames)
-    frames = fit_frames(available, asked or model.native_frames)
-    length = f"{frames} frames, {frames / FPS:.2f} s"
-    if asked == frames:
-        return frames, f"Length: {length}, as asked."
-    if available < (asked or model.native_frames):
-        return frames, f"Length: {length}, because the motion has {available} frames at {FPS} fps."
-    return frames, f"Length: {length}, the model's native length."
-
-
-def check_frames(frames: int, native: int) -> None:
-    """Raises ``BadSetting`` with the nearest choices unless ``frames`` is 4n+1 and at most ``native``."""
-    if 1 <= frames <= native and (frames - 1) % TEMPORAL_STRIDE == 0:
-        return
-    below = fit_frames(max(1, frames), native)
-    choices = [below] if frames > native or frames < 1 else [below, below + TEMPORAL_STRIDE]
-    raise BadSetting(
-        f"{frames} frames cannot be rendered: it must be one more than a multiple of four, at most {native}.",
-        value=frames,
-        limit=f"4n+1, at most {native}",
-        action=f"Use {' or '.join(map(str, choices))} frame{'' if choices == [1] else 's'}.",
-    )
-
-
-def _check_range(name: str, value: Any, lowest: float, highest: float) -> None:
-    """Closed range; a NaN lies in none."""
-    if not lowest <= value <= highest:
-        limit = f"{lowest:g} to {highest:g}" if isinstance(highest, float) else f"{lowest} to {highest}"
-        raise BadSetting(
-            f"The {name} is out of range: {value}.",
-            value=value,
-            limit=limit,
-            action=f"Choose a value from {limit}.",
-        )
-
-
-def _refuse_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    raise BadSetting(
-        f"The {name} '{value}' is not available.",
-        value=value,
-        limit=", ".join(choices),
-        action=f"Choose {' or '.join(choices)}.",
-    )
-
-
-def _sampling_reason(request: RenderRequest, sampling: Sampling) -> str:
-    words = (
-        f"Preset {request.preset}: {sampling.steps} steps with {sampling.sampler}, shift {sampling.shift:g}"
-    )
-    guidance = (
-        f"guidance {sampling.guidance_scale:g}, condition guidance {sampling.condition_guidance_scale:g}"
-    )
-    return f"{words}, {guidance}."
-
-
-def _size_reason(request: RenderRequest, chosen: Preset, size: Size) -> str:
-    source = "as asked" if request.size else "the preset's" if chosen.size else "the model's native size"
-    return f"Area of {size.width}x{size.height}, {source}; the ratio follows the reference."
+def _nothing_installed(_asset: str) -> bool:
+    return False

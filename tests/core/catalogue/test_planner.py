@@ -106,8 +106,9 @@ def test_overrides_out_of_range(changes: dict[str, Any]) -> None:
         {"size": Size(4000, 4000)},
         {"loras": (Lora("x.safetensors"),)},
         {"pose_edits": (PoseEdit("scale"),)},
-        {"model": "steadydancer-14b-fp8", "preset": "reference"},
-        {"model": "steadydancer-14b", "preset": "turbo"},
+        {"model": "steadydancer-14b-q4_k_m", "overrides": Overrides(precision="fp8")},
+        {"model": "steadydancer-14b", "overrides": Overrides(offload="blocks")},
+        {"model": "steadydancer-14b", "loras": (Lora("x.safetensors", float("nan")),)},
     ],
 )
 def test_requests_that_cannot_be_planned(changes: dict[str, Any]) -> None:
@@ -123,11 +124,6 @@ def test_wrong_frame_counts_offer_the_nearest(frames: int, choices: str) -> None
     with pytest.raises(BadSetting) as caught:
         plan(request(frames=frames), 200)
     assert f"Use {choices} frame{'' if choices == '1' else 's'}." in caught.value.action
-
-
-def test_a_model_that_cannot_be_loaded_is_told_before_its_preset() -> None:
-    with pytest.raises(BadSetting, match="cannot be loaded by this version"):
-        plan(request(model="steadydancer-14b-q4_k_m", preset="turbo"), 33)
 
 
 def test_an_empty_selection_is_refused() -> None:

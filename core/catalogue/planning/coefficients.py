@@ -1,0 +1,115 @@
+"""Every number of the memory and time models that is no consequence of the network's sizes.
+
+Measured figures name their machine in docs/planner.md; calibrate here and nowhere else.
+"""
+
+from __future__ import annotations
+
+GIB = 2**30
+
+# Memory on the GPU -----------------------------------------------------------------------------------------
+
+CUDA_CONTEXT_BYTES = int(0.6 * GIB)
+FRAGMENTATION = 0.04  # of what is allocated
+# Live tensors of one block at its worst moment, in units of tokens x width x bytes of the products' dtype.
+# The residual stream counts double under 16-bit products because it is float32.
+WIDTHS_16_BIT = 15.0
+WIDTHS_32_BIT = 9.0
+# The same in the feed-forward part, where two hidden tensors come on top.
+FFN_BASE_WIDTHS_16_BIT = 8.0
+FFN_BASE_WIDTHS_32_BIT = 6.0
+FFN_HIDDEN_TENSORS = 2.0
+# Conditions and latents that lie on the device while sampling: float32 channels per latent position.
+CONDITION_CHANNELS = 150
+# Bytes per weight of the largest linear layer while it is dequantised.
+DEQUANTISE_BYTES = 10
+# 8-bit products: float32 accumulator and quantised input per token and feed-forward channel.
+INT8_PRODUCT_BYTES = 8
+BLOCKS_IN_FLIGHT = 2
+
+# Bits per weight in memory of the quantised formats, where the catalogue knows no file size.
+BITS = {
+    "fp8": 8.05,
+    "int8": 8.3,
+    "q8_0": 8.6,
+    "q6_k": 6.7,
+    "q5_k_m": 6.0,
+    "q5_k_s": 5.7,
+    "q4_k_m": 5.55,
+    "q4_k_s": 4.9,
+    "q3_k_m": 4.1,
+    "q3_k_s": 3.8,
+}
+
+# Video autoencoder at the real width of 96: float32 bytes per output pixel of a picture (or tile).
+VAE_ENCODE_BYTES_PER_PIXEL = 20_000
+VAE_DECODE_BYTES_PER_PIXEL = 26_000
+# With tiles: per pixel of the whole picture, for what is kept of all tiles.
+VAE_TILED_BYTES_PER_PIXEL = 1_500
+VAE_REAL_WIDTH = 96
+VAE_REAL_PARAMETERS = 126_892_531
+VAE_16_BIT_FACTOR = 0.52
+TEXT_ACTIVATION_BYTES = int(0.3 * GIB)
+IMAGE_ACTIVATION_BYTES = int(0.1 * GIB)
+
+# Memory of the host -------------------------------------------------------------------------------
+
+PROCESS_BYTES = int(1.2 * GIB)  # torch, diffusers and transformers on a CPU
+PROCESS_WITH_CUDA_BYTES = int(3.0 * GIB)
+MINI_PROCESS_BYTES = int(0.45 * GIB)  # without diffusers and transformers
+# Skeletons at twice the pose canvas, RGB; the float32 video of one encode; slack for writing.
+SKELETON_BYTES_PER_PIXEL = 3 * 4
+VIDEO_BYTES_PER_PIXEL = 3 * 4
+UNKNOWN_LORA_BYTES = 750_000_000
+
+# Time ---------------------------------------------------------------------------------------------
+
+START_S = 6.0  # a fresh engine process imports torch
+GPU_START_S = 3.0
+# Share of the tensor cores' peak that a whole forward of the plain path reaches (H200: 368 of 989 TFLOP/s).
+EFFICIENCY = 0.35
+# Peak 16-bit operations per core and clock, float32 accumulation, of the weaker cards of a capability.
+OPERATIONS_PER_CORE_AND_CLOCK = (
+    ((7, 0), 8.0),
+    ((8, 0), 32.0),
+    ((8, 6), 4.0),
+    ((9, 0), 32.0),
+    ((10, 0), 64.0),
+    ((12, 0), 4.0),
+)
+# Effective operations per second where cores and clock are unknown: (capability, GiB) -> smallest usual card.
+GUESSED_RATES = (
+    ((7, 5), 0, 7e12),
+    ((7, 5), 11, 15e12),
+    ((8, 0), 38, 100e12),
+    ((8, 6), 23, 25e12),
+    ((8, 6), 44, 50e12),
+    ((8, 9), 0, 10e12),
+    ((8, 9), 15, 25e12),
+    ((8, 9), 23, 55e12),
+    ((8, 9), 44, 100e12),
+    ((9, 0), 70, 300e12),
+    ((10, 0), 150, 600e12),
+    ((12, 0), 0, 14e12),
+    ((12, 0), 15, 40e12),
+    ((12, 0), 30, 75e12),
+)
+CPU_RATE_32_BIT = 40e9  # per processor; the embedded model on 2 processors
+CPU_RATE_16_BIT = 10e9  # without matrix extensions for bfloat16
+SANE_CPU_TIME_S = 3600.0
+FLOAT32_SLOWDOWN = 2.5  # of products on a GPU, TF32 off
+INT8_SLOWDOWN = 4.0  # 8-bit products without a kernel of their own
+# Dequantising one weight, in operations at the effective rate.
+DEQUANTISE_OPERATIONS = {"fp8": 900.0, "int8": 900.0, "gguf": 3500.0}
+FP8_WITHOUT_HARDWARE = 3000.0
+LIVE_LORA_SHARE = 0.03  # of the linear layers' operations, rank 64 beside quantised weights
+PCIE_BYTES_PER_S = 10e9  # where the slot is unknown
+PCIE_BYTES_PER_S_AND_LANE = {1: 0.2e9, 2: 0.4e9, 3: 0.8e9, 4: 1.6e9, 5: 3.2e9, 6: 6.4e9}
+# Video autoencoder, in operations at the transformer's effective rate, per pixel of every frame.
+VAE_ENCODE_OPERATIONS = 20e6
+VAE_DECODE_OPERATIONS = 33e6
+VAE_CPU_SHARE = 0.2  # of these operations, at the CPU's 32-bit rate
+TILED_SLOWDOWN = {512: 1.25, 256: 1.6}
+PROMPT_TOKENS = 300  # prompt and negative prompt
+TEXT_ON_CPU_S = 2.0  # beside the products
+READ_BYTES_PER_S = 1e9  # an ordinary drive, for the note on reading the weights

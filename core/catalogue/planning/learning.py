@@ -1,0 +1,141 @@
+"""What past renders on this kind of machine teach the planner: seconds of a forward and memory peaks."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.catalogue.measurements import Measurement, Measurements, cpu_key, gpu_key
+from core.catalogue.planning.budget import Budget
+from core.catalogue.planning.duration import Speed, modelled_seconds, streaming_seconds
+from core.catalogue.planning.memory import Weights, estimate
+from core.catalogue.planning.sizes import ModelSizes, token_count
+from core.hardware import Machine
+from core.types import Plan, Sampling, Size
+
+_LARGEST_FACTOR = 2.0
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Factors on the models' figures.
+
+    Attributes:
+        times: (weights, matmul) -> measured over modelled seconds of a forward; ``time`` over all of them.
+        peaks: residency -> highest measured over modelled video memory, at least 1.
+        failed: configurations whose video memory did not suffice.
+    """
+
+    times: dict[tuple[str, str], float]
+    time: float
+    peaks: dict[str, float]
+    failed: tuple[Plan, ...] = ()
+
+    def time_factor(self, weights: str, matmul: str) -> float:
+        """For such weights, else what the machine's other renders say."""
+        return self.times.get((weights, matmul), self.time)
+
+    def peak_factor(self, residency: str) -> float:
+        """On the estimate of video memory."""
+        return self.peaks.get(residency, 1.0)
+
+    def has_failed(self, plan: Plan) -> bool:
+        """Whether a plan that needed no more than this one has failed."""
+        return any(_needs_no_more(failed, plan) for failed in self.failed)
+
+
+NOTHING = Learned({}, 1.0, {})
+
+
+def learn(
+    measurements: Measurements | None,
+    machine: Machine | None,
+    budget: Budget,
+    speed: Speed | None,
+    sizes: ModelSizes,
+    weights_of: dict[str, Weights],
+) -> Learned:
+    """Everything the measurements tell about this GPU (or processor) and these models.
+
+    Args:
+        weights_of: model id -> its weights; measurements of other models do not count.
+    """
+    if measurements is None or machine is None or speed is None:
+        return NOTHING
+    key = gpu_key(budget.gpu) if budget.gpu is not None else cpu_key(machine)
+    found = [row for row in measurements.find(limit=_MOST, gpu_key=key) if row.model in weights_of]
+    return Learned(
+        *_time_factors(found, sizes, weights_of, replace(speed, corrections=None)),
+        peaks=_peak_factors(found, sizes, weights_of),
+        failed=tuple(_as_plan(row) for row in found if not row.ok and row.lacked == "vram"),
+    )
+
+
+def _time_factors(
+    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: dict[str, Weights], speed: Speed
+) -> tuple[dict[tuple[str, str], float], float]:
+    """Medians; renders that waited for blocks to be copied say nothing about computing."""
+    ratios: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        measured_s = row.forward_s
+        if not row.ok or measured_s is None:
+            continue
+        modelled_s = modelled_seconds(sizes, row.tokens, row.weights, row.matmul, speed)
+        streaming_s = streaming_seconds(_as_plan(row), sizes, weights_of[row.model], speed)
+        if modelled_s > 0 and streaming_s < measured_s / 2:
+            ratios.setdefault((row.weights, row.matmul), []).append(measured_s / modelled_s)
+    times = {kind: statistics.median(values) for kind, values in ratios.items()}
+    return times, statistics.median(times.values()) if times else 1.0
+
+
+def _peak_factors(
+    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: dict[str, Weights]
+) -> dict[str, float]:
+    factors: dict[str, float] = {}
+    for row in rows:
+        if not row.ok or row.vram_peak_bytes is None or row.width * row.height == 0:
+            continue
+        modelled = estimate(_as_plan(row), sizes, weights_of[row.model], on_gpu=True).vram_bytes
+        if modelled:
+            ratio = min(row.vram_peak_bytes / modelled, _LARGEST_FACTOR)
+            factors[row.residency] = max(ratio, factors.get(row.residency, 1.0))
+    return factors
+
+
+def _as_plan(row: Measurement) -> Plan:
+    """As much of the plan as memory and time depend on."""
+    return Plan(
+        model=row.model,
+        sampling=Sampling(max(1, row.steps)),
+        size=Size(row.width, row.height),
+        frames=row.frames,
+        weights=row.weights,
+        matmul=row.matmul,
+        residency=row.residency,
+        blocks_resident=row.blocks_resident,
+        text_on="cpu" if row.text_on == "cpu" else "device",
+        vae_dtype=row.vae_dtype,
+        vae_tile=row.vae_tile,
+    )
+
+
+_GREED = {"streamed": 0, "phased": 1, "resident": 2}
+
+
+def _needs_no_more(one: Plan, other: Plan) -> bool:
+    """Whether ``one`` needs at most the video memory of ``other``, comparing plans of the same weights."""
+    if (one.model, one.weights, one.matmul) != (other.model, other.weights, other.matmul):
+        return False
+    if token_count(one.size, one.frames) > token_count(other.size, other.frames):
+        return False
+    blocks = [float("inf") if plan.blocks_resident is None else plan.blocks_resident for plan in (one, other)]
+    tiles = [float("inf") if plan.vae_tile is None else plan.vae_tile for plan in (one, other)]
+    texts = [plan.text_on == "device" for plan in (one, other)]
+    return (
+        _GREED.get(one.residency, 2) <= _GREED.get(other.residency, 2)
+        and blocks[0] <= blocks[1]
+        and tiles[0] <= tiles[1]
+        and texts[0] <= texts[1]
+    )
