@@ -48,7 +48,7 @@ class WanVAE:
     def encode(self, video: Tensor, check: Check = never) -> Tensor:
         """video [B, 3, 4n+1, 8h, 8w] in [-1, 1], any device -> normalised posterior mean [B, 16, n+1, h, w].
 
-        Picture 0 alone, then groups of four; ``check`` is called before each group. Float32, whatever the weights' dtype.
+        Picture 0 alone, then groups of four; ``check`` is called before each group. Always float32.
 
         Raises:
             BadInput: a number of pictures that is not 4n + 1.
