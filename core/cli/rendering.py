@@ -15,6 +15,7 @@ from core.codec import to_data
 from core.errors import Cancelled
 from core.jobs.log import EngineLog
 from core.jobs.preflight import Checked, check
+from core.jobs.remember import run_and_remember
 from core.jobs.runner import Runner
 from core.types import RenderEvent, RenderRequest, Result
 
@@ -75,7 +76,7 @@ def _terminated_like_ctrl_c() -> Iterator[None]:
 
 def _work(runner: Runner, checked: Checked, inbox: queue.Queue[RenderEvent | BaseException]) -> None:
     try:
-        inbox.put(runner.run(checked.request, checked.plan, inbox.put))
+        inbox.put(run_and_remember(runner.run, checked.request, checked.plan, inbox.put))
     except BaseException as error:
         inbox.put(error)
 

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.errors import Cancelled, DiskError, PirouetteError
 from core.jobs.preflight import Checked
+from core.jobs.remember import run_and_remember
 from core.settings import places
 from core.types import MediaInput, Note, Output, Plan, Progress, RenderEvent, RenderRequest, Result
 from desktop.presenters.progress import Estimate, fraction_done
@@ -143,7 +144,9 @@ class RenderPresenter(QObject):
         try:
             _make_folder(Path(request.output.path).parent)
             checked = self._prepare(request)
-            result = runner.run(checked.request, checked.plan, lambda event: self._on_event(event, notes))
+            result = run_and_remember(
+                runner.run, checked.request, checked.plan, lambda event: self._on_event(event, notes)
+            )
             told = tuple(dict.fromkeys((*checked.notes, *notes, *result.notes)))
             took_s = self._clock() - began_s
             self._ended.emit(Done(Path(result.output), result.frames, result.fps, took_s, told))

@@ -11,6 +11,7 @@ from desktop_app import App
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from core.catalogue.measurements import Measurements
 from core.jobs.preflight import Checked
 from core.media.probe import probe_video
 from core.settings import places
@@ -45,6 +46,7 @@ def test_render_makes_a_file_and_plays_it(qtbot: QtBot, loaded_app: App) -> None
     fractions = [state.fraction for state in seen if isinstance(state, Rendering)]
     assert fractions == sorted(fractions)
     assert max(fractions) < 1
+    assert [kept.frames for kept in Measurements().find(ok=True)] == [9]
 
 
 def test_second_render_keeps_the_first_file(qtbot: QtBot, loaded_app: App) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from core.catalogue.measurements import Measurements
 from core.cli.console import ProgressLine, bar
 from core.cli.main import main
 from core.codec import from_data
@@ -58,6 +59,9 @@ def test_json_is_one_object_with_everything(
     assert len(request.reference.sha256) == len(request.motion.sha256) == 64
     assert read_settings(out / "result.mp4") == result["settings"]
     assert "sampling" in told.err
+    (kept,) = Measurements().find()
+    assert (kept.model, kept.frames, kept.forwards, kept.ok) == ("mini", 5, 2, True)
+    assert kept.seconds == result["seconds"]
 
 
 def test_for_people_the_path_is_on_standard_output(

@@ -1,0 +1,163 @@
+"""Writes what a render took into the measurements that the planner learns from. Never fails a render."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from core.catalogue.measurements import Measurement, Measurements, cpu_key, gpu_key
+from core.catalogue.planning.sizes import token_count
+from core.errors import OutOfMemory
+from core.hardware import Machine, inspect_machine, parse_device
+from core.types import Plan, RenderEvent, RenderRequest, Result, Size
+
+_LOGGER = logging.getLogger(__name__)
+OnEvent = Callable[[RenderEvent], None]
+Run = Callable[[RenderRequest, Plan, OnEvent], Result]
+
+
+def run_and_remember(run: Run, request: RenderRequest, plan: Plan, on_event: OnEvent) -> Result:
+    """Render with ``run`` (``Runner.run``) and remember how it went, also that memory did not suffice.
+
+    Raises:
+        PirouetteError: what ``run`` raises.
+    """
+    try:
+        result = run(request, plan, on_event)
+    except OutOfMemory as error:
+        remember_shortage(request, plan, error)
+        raise
+    remember(request, plan, result)
+    return result
+
+
+def remember(
+    request: RenderRequest,
+    plan: Plan,
+    result: Result,
+    machine: Machine | None = None,
+    measurements: Measurements | None = None,
+) -> None:
+    """Record a finished render; a problem is logged.
+
+    Args:
+        machine: where it ran, this one by default.
+        measurements: where to write, the user's by default.
+    """
+
+    def measurement(there: Machine) -> Measurement | None:
+        memory = result.peak_memory
+        key = _key(request, plan, there, on_cpu=memory.vram_bytes is None)
+        if key is None:
+            return None
+        return _measurement(
+            key,
+            plan,
+            Size(result.width, result.height),
+            result.frames,
+            forwards=result.forwards,
+            seconds=result.seconds,
+            vram_peak_bytes=memory.vram_bytes,
+            ram_peak_bytes=memory.ram_bytes,
+        )
+
+    _record(measurement, machine, measurements)
+
+
+def remember_shortage(
+    request: RenderRequest,
+    plan: Plan,
+    error: OutOfMemory,
+    machine: Machine | None = None,
+    measurements: Measurements | None = None,
+) -> None:
+    """Record that memory did not suffice for this plan; arguments as for ``remember``."""
+
+    def measurement(there: Machine) -> Measurement | None:
+        lacked = _lacked(error)
+        key = _key(request, plan, there, on_cpu=False if lacked == "vram" else None)
+        if key is None:
+            return None
+        return _measurement(key, plan, plan.size, plan.frames, ok=False, lacked=lacked)
+
+    _record(measurement, machine, measurements)
+
+
+def _record(
+    measurement: Callable[[Machine], Measurement | None],
+    machine: Machine | None,
+    measurements: Measurements | None,
+) -> None:
+    try:
+        made = measurement(machine or inspect_machine())
+        if made is not None:
+            (measurements or Measurements()).record(made)
+    except Exception as error:  # the video is made, or the true error is on its way
+        _LOGGER.warning("What this render took could not be remembered: %s", error)
+
+
+def _measurement(
+    key: str,
+    plan: Plan,
+    size: Size,
+    frames: int,
+    *,
+    forwards: int = 0,
+    seconds: dict[str, float] | None = None,
+    vram_peak_bytes: int | None = None,
+    ram_peak_bytes: int = 0,
+    ok: bool = True,
+    lacked: Literal["vram", "ram"] | None = None,
+) -> Measurement:
+    sampling = plan.sampling
+    return Measurement(
+        gpu_key=key,
+        model=plan.model,
+        weights=plan.weights,
+        matmul=plan.matmul,
+        attention=plan.attention,
+        residency=plan.residency,
+        blocks_resident=plan.blocks_resident,
+        tokens=token_count(size, frames),
+        frames=frames,
+        steps=sampling.steps,
+        forwards=forwards,
+        guided=sampling.guidance_scale != 1 or sampling.condition_guidance_scale > 0,
+        seconds=seconds or {},
+        vram_peak_bytes=vram_peak_bytes,
+        ram_peak_bytes=ram_peak_bytes,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        ok=ok,
+        lacked=lacked,
+        width=size.width,
+        height=size.height,
+        text_on=plan.text_on,
+        vae_dtype=plan.vae_dtype,
+        vae_tile=plan.vae_tile,
+    )
+
+
+def _key(request: RenderRequest, plan: Plan, machine: Machine, on_cpu: bool | None) -> str | None:
+    """The kind of device that rendered; None where several kinds may have.
+
+    Args:
+        on_cpu: None where only the plan can tell.
+    """
+    device = parse_device(plan.device if request.device == "auto" else request.device)
+    if on_cpu or (on_cpu is None and device.kind == "cpu"):
+        return cpu_key(machine)
+    gpus = [gpu for gpu in machine.gpus if gpu.capability is not None or gpu.architecture is not None]
+    if device.uuid is not None:
+        gpus = [gpu for gpu in gpus if gpu.uuid.startswith(device.uuid)]
+    kinds = {gpu_key(gpu) for gpu in gpus}
+    if on_cpu is None and not kinds:
+        return cpu_key(machine)
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _lacked(error: OutOfMemory) -> Literal["vram", "ram"]:
+    """The engine's sentence names the GPU where its memory was short; a killed engine lacked the host's."""
+    told = f"{error.message} {error.limit}".lower()
+    return "vram" if any(words in told for words in ("gpu", "video memory", "vram")) else "ram"
