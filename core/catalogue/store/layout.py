@@ -99,21 +99,6 @@ def link(source: Path, name: Path) -> None:
         shutil.move(source, name)
 
 
-def hard_link_or_copy(source: Path, target: Path) -> bool:
-    """Let ``target`` hold the bytes of ``source`` without a second copy where the drive allows it.
-
-    Returns:
-        Whether no bytes were copied.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(source.resolve())
-        return True
-    except OSError:
-        shutil.copyfile(source, target)
-        return False
-
-
 def same_drive(one: Path, other: Path) -> bool:
     """Whether both (existing) paths are on one file system."""
     try:
@@ -130,3 +115,10 @@ def walk(folder: Path, skip: tuple[str, ...] = ()) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(at, name)
+
+
+def delete_empty(folder: Path, root: Path) -> None:
+    """Folders that have become empty, up to the root."""
+    while folder != root and root in folder.parents and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -80,6 +80,10 @@ class Totals:
             if self._clock() - self._told_at >= _EVERY_S:
                 self._tell(key, phase)
 
+    def there(self, key: str, bytes_done: int) -> None:
+        """So much of a file is there before anything begins."""
+        self._done[key] = bytes_done
+
     def start(self, key: str, phase: WorkPhase, bytes_done: int) -> None:
         """Begin a file of which so much is there already."""
         with self._lock:

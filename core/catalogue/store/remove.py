@@ -126,7 +126,7 @@ def _freed(store: Store, state: AssetState) -> int:
 def _delete(store: Store, asset_id: str) -> None:
     for path in list(_files(store, asset_id)):
         path.unlink(missing_ok=True)
-        _delete_empty(path.parent, store.root)
+        layout.delete_empty(path.parent, store.root)
     delete_manifest(store.root, asset_id)
     _tidy_repository(layout.repository_folder(store.root, store.asset(asset_id)), store.root)
 
@@ -168,16 +168,9 @@ def _is_there(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _delete_empty(folder: Path, root: Path) -> None:
-    """Folders that have become empty, up to the root."""
-    while folder != root and root in folder.parents and folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
-
-
 def _tidy_repository(folder: Path, root: Path) -> None:
     """Refs of a repository of which no commit is left."""
     if folder.is_dir() and not (folder / "snapshots").is_dir():
         for ref in (folder / "refs").glob("*") if (folder / "refs").is_dir() else ():
             ref.unlink()
-        _delete_empty(folder / "refs", root)
+        layout.delete_empty(folder / "refs", root)

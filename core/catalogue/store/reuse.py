@@ -66,7 +66,7 @@ class Elsewhere:
         cached = [path for cache in self._caches for name in names for path in sorted(cache.glob(name))]
         found = [path for path in cached if _size(path) == file.size_bytes]
         found += self._by_size.get(file.size_bytes, [])
-        return list({path.resolve(): path for path in found}.values())
+        return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
 def take(
