@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from core.pose.draw import draw
 from core.pose.files import save_sidecar
 from core.pose.skeleton import PoseTrack, threshold
 from core.types import FPS
+
+if TYPE_CHECKING:
+    from tests.fakes.tiny_models import TinyModels
 
 FRAMES = 9
 RATE = 16_000
@@ -93,6 +97,14 @@ def tiny_mini_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini")
     write_random_mini(folder, seed=3)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    """Every published layout of the 14B model at toy width, with a catalogue."""
+    from tests.fakes.tiny_models import write_tiny_models
+
+    return write_tiny_models(tmp_path_factory.mktemp("tiny-models"))
 
 
 @pytest.fixture
