@@ -71,6 +71,7 @@ class Measurement:
         seconds: by phase; ``sample`` holds all forwards.
         vram_peak_bytes: None on a processor, or unknown.
         when: date and time in UTC, ISO 8601.
+        vram_free_bytes: free after the engine had ended: what other programs left it. None where unknown.
         ok: False where memory did not suffice; ``lacked`` says which, as far as known.
     """
 
@@ -97,6 +98,7 @@ class Measurement:
     text_on: str = "device"
     vae_dtype: str = "float32"
     vae_tile: int | None = None
+    vram_free_bytes: int | None = None
 
     @property
     def forward_s(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -49,11 +50,11 @@ def remember(
 
     def measurement(there: Machine) -> Measurement | None:
         memory = result.peak_memory
-        key = _key(request, plan, there, on_cpu=memory.vram_bytes is None)
-        if key is None:
+        device = _device(request, plan, there, on_cpu=memory.vram_bytes is None)
+        if device is None:
             return None
         return _measurement(
-            key,
+            device,
             plan,
             Size(result.width, result.height),
             result.frames,
@@ -77,10 +78,10 @@ def remember_shortage(
 
     def measurement(there: Machine) -> Measurement | None:
         lacked = _lacked(error)
-        key = _key(request, plan, there, on_cpu=False if lacked == "vram" else None)
-        if key is None:
+        device = _device(request, plan, there, on_cpu=False if lacked == "vram" else None)
+        if device is None:
             return None
-        return _measurement(key, plan, plan.size, plan.frames, ok=False, lacked=lacked)
+        return _measurement(device, plan, plan.size, plan.frames, ok=False, lacked=lacked)
 
     _record(measurement, machine, measurements)
 
@@ -98,8 +99,16 @@ def _record(
         _LOGGER.warning("What this render took could not be remembered: %s", error)
 
 
+@dataclass(frozen=True)
+class _Device:
+    """What rendered: its key, and its free memory where it is one certain GPU."""
+
+    key: str
+    vram_free_bytes: int | None = None
+
+
 def _measurement(
-    key: str,
+    device: _Device,
     plan: Plan,
     size: Size,
     frames: int,
@@ -113,7 +122,7 @@ def _measurement(
 ) -> Measurement:
     sampling = plan.sampling
     return Measurement(
-        gpu_key=key,
+        gpu_key=device.key,
         model=plan.model,
         weights=plan.weights,
         matmul=plan.matmul,
@@ -136,25 +145,28 @@ def _measurement(
         text_on=plan.text_on,
         vae_dtype=plan.vae_dtype,
         vae_tile=plan.vae_tile,
+        vram_free_bytes=device.vram_free_bytes,
     )
 
 
-def _key(request: RenderRequest, plan: Plan, machine: Machine, on_cpu: bool | None) -> str | None:
-    """The kind of device that rendered; None where several kinds may have.
+def _device(request: RenderRequest, plan: Plan, machine: Machine, on_cpu: bool | None) -> _Device | None:
+    """The device that rendered; None where GPUs of several kinds may have.
 
     Args:
         on_cpu: None where only the plan can tell.
     """
-    device = parse_device(plan.device if request.device == "auto" else request.device)
-    if on_cpu or (on_cpu is None and device.kind == "cpu"):
-        return cpu_key(machine)
+    named = parse_device(plan.device if request.device == "auto" else request.device)
+    if on_cpu or (on_cpu is None and named.kind == "cpu"):
+        return _Device(cpu_key(machine))
     gpus = [gpu for gpu in machine.gpus if gpu.capability is not None or gpu.architecture is not None]
-    if device.uuid is not None:
-        gpus = [gpu for gpu in gpus if gpu.uuid.startswith(device.uuid)]
+    if named.uuid is not None:
+        gpus = [gpu for gpu in gpus if gpu.uuid.startswith(named.uuid)]
     kinds = {gpu_key(gpu) for gpu in gpus}
     if on_cpu is None and not kinds:
-        return cpu_key(machine)
-    return kinds.pop() if len(kinds) == 1 else None
+        return _Device(cpu_key(machine))
+    if len(kinds) != 1:
+        return None
+    return _Device(kinds.pop(), gpus[0].memory_free_bytes if len(gpus) == 1 else None)
 
 
 def _lacked(error: OutOfMemory) -> Literal["vram", "ram"]:

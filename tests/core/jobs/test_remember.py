@@ -16,7 +16,7 @@ from core.settings import places
 from core.types import MediaInput, Memory, Output, Plan, RenderEvent, RenderRequest, Result, Sampling, Size
 
 GIB = 2**30
-CARD = Gpu("GPU-1", "Some GPU", (8, 9), 24 * GIB)
+CARD = Gpu("GPU-1", "Some GPU", (8, 9), 24 * GIB, memory_free_bytes=9 * GIB)
 OTHER = Gpu("GPU-2", "Other GPU", (9, 0), 80 * GIB)
 MACHINE = Machine(4, 32 * GIB, 16 * GIB, (CARD,), cpu_name="A processor")
 REQUEST = RenderRequest(MediaInput("a.png"), MediaInput("b.mp4"), Output("c.mp4"))
@@ -76,7 +76,8 @@ def test_of_several_gpus_the_named_one_is_remembered(
 def test_two_gpus_of_a_kind_are_one_kind(kept: Measurements) -> None:
     machine = replace(MACHINE, gpus=(CARD, replace(CARD, uuid="GPU-3")))
     remember(REQUEST, PLAN, RESULT, machine, kept)
-    assert kept.find()[0].gpu_key == gpu_key(CARD)
+    (found,) = kept.find()
+    assert (found.gpu_key, found.vram_free_bytes) == (gpu_key(CARD), None)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,7 @@ def test_what_did_not_fit_is_remembered_too(kept: Measurements, message: str, la
     remember_shortage(REQUEST, PLAN, OutOfMemory(message), MACHINE, kept)
     (found,) = kept.find()
     assert (found.ok, found.lacked, found.tokens, found.gpu_key) == (False, lacked, 52_992, gpu_key(CARD))
+    assert found.vram_free_bytes == 9 * GIB
     assert kept.find(ok=True) == []
 
 
