@@ -109,6 +109,7 @@ class ModelBundle:
     """Everything of one model. ``transformer`` is a ``SteadyDancerTransformer``.
 
     Parts may be empty shells outside the phases that use them: ``residency.enter`` comes before each phase.
+    ``notes`` is what the user should know about the files, such as keys of a LoRA that were left out.
     """
 
     spec: ModelSpec
@@ -117,3 +118,4 @@ class ModelBundle:
     text_encoder: TextEncoder
     image_encoder: ImageEncoder
     residency: Residency = field(default_factory=AllResident)
+    notes: tuple[str, ...] = ()

@@ -66,6 +66,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
     notes.add(*model_notes(plan.model, Path(request.reference.path)))
     with clock.phase("load"):
         bundle = load_bundle(plan, pick_device(request.device), hooks)
+        notes.add(*bundle.notes)
     with clock.phase("pose"):
         reference = load_reference(Path(request.reference.path))
         motion = _load_motion(request, plan, bundle, reference, hooks.check)

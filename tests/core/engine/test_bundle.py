@@ -13,61 +13,45 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import CLIPVisionConfig, PreTrainedTokenizerFast
 
+from core.catalogue.catalogue import PARTS, Role
 from core.engine.conditioning import build_conditions
 from core.engine.interfaces import Hooks
-from core.engine.loading.bundle import (
-    IMAGE,
-    PARTS,
-    TEXT,
-    TOKENIZER,
-    TRANSFORMER,
-    VAE,
-    Sizes,
-    find_files,
-    load_bundle,
-)
+from core.engine.loading.bundle import Precision, check_transformer, load_bundle
 from core.engine.loading.companions import read_tensors
+from core.engine.loading.parts import TITLES, Sizes, find_parts
 from core.engine.models.umt5 import umt5_config
 from core.engine.pipeline import generate
 from core.errors import BadCheckpoint, BadSetting, Cancelled
 from core.evaluation.golden.kind_transformer import config_of
 from core.settings import places
-from core.types import Plan, Sampling, Size
+from core.types import Lora, Plan, Sampling, Size
+from tests.fakes.tiny_weights import random_lora
 
 CPU = torch.device("cpu")
 PLAN = Plan("steadydancer-14b-fp16", Sampling(steps=1), Size(32, 32), 5)
-NAMES = {
-    TRANSFORMER: "SteadyDancer/Wan21_I2V_SteadyDancer_fp16.safetensors",
-    VAE: "Wan2_1_VAE_bf16.safetensors",
-    TEXT: "umt5-xxl-enc-bf16.safetensors",
-    IMAGE: "open-clip-xlm-roberta-large-vit-huge-14_fp16.safetensors",
-    TOKENIZER: "google/umt5-xxl/tokenizer.json",
-}
 
 
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def write_store(folder: Path, names: dict[str, str]) -> None:
+def write_parts(folder: Path) -> dict[Role, str]:
     """A tiny but complete model on disk."""
     pipeline, text = golden("pipeline_a"), golden("umt5_a")
     states = {
-        TRANSFORMER: pipeline.state_dict("sd."),
-        VAE: pipeline.state_dict("vae."),
-        IMAGE: {f"visual.{key}": value for key, value in pipeline.state_dict("clip.").items()},
-        TEXT: text.state_dict("sd."),
+        "transformer": pipeline.state_dict("sd."),
+        "vae": pipeline.state_dict("vae."),
+        "image_encoder": {f"visual.{key}": value for key, value in pipeline.state_dict("clip.").items()},
+        "text_encoder": text.state_dict("sd."),
     }
-    for part, state in states.items():
-        path = folder / names[part]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, path)
+    for role, state in states.items():
+        save_file(state, folder / f"{role}.safetensors")
     tokenizer = Tokenizer(WordLevel({"<unk>": 0, "</s>": 1, "prompt": 2}, unk_token="<unk>"))
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
-    fast.save_pretrained((folder / names[TOKENIZER]).parent)
+    fast.save_pretrained(folder / "words")
+    files = {role: str(folder / f"{role}.safetensors") for role in PARTS}
+    return files | {"tokenizer": str(folder / "words")}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return replace(PLAN, parts=write_parts(tmp_path))
 
 
 def tiny_sizes() -> Sizes:
@@ -85,92 +69,119 @@ def tiny_sizes() -> Sizes:
     return Sizes(config_of(sizes["transformer"]), {"base_dim": sizes["vae"]["dim"]}, image, text)
 
 
-def test_all_missing_files_are_named_at_once(tmp_path: Path) -> None:
-    touch(tmp_path, NAMES[VAE])
+def test_all_missing_files_are_named_at_once_with_the_command_that_fetches_them() -> None:
     with pytest.raises(BadCheckpoint) as caught:
-        find_files(PLAN, tmp_path)
-    for part, names in PARTS.items():
-        assert (f"the {part} (" in caught.value.message) == (part != VAE)
-        assert (names[0] in caught.value.message) == (part != VAE)
-    assert "Wan21_I2V_SteadyDancer_fp16.safetensors" in caught.value.message
+        load_bundle(PLAN, CPU, Hooks())
+    assert all(title in caught.value.message for title in TITLES.values())
+    assert "pirouette models get steadydancer-14b-fp16" in caught.value.action
 
 
-def test_files_are_found_by_name_anywhere_in_the_store_best_name_first(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"some/folder/{name}" for name in NAMES.values()), "Wan2_1_VAE_fp32.safetensors")
-    files = find_files(PLAN, tmp_path)
-    assert files[TRANSFORMER] == tmp_path / "some/folder" / NAMES[TRANSFORMER]
-    assert files[VAE] == tmp_path / "Wan2_1_VAE_fp32.safetensors"
-    assert files[TOKENIZER] == tmp_path / "some/folder/google/umt5-xxl"
+def test_what_the_plan_does_not_name_comes_from_the_store(tmp_path: Path) -> None:
+    path = places().models / "any" / "where" / "Wan21_I2V_SteadyDancer_fp16.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    vae = tmp_path / "mine.safetensors"
+    assert find_parts(replace(PLAN, parts={"vae": str(vae)})) == {"transformer": path, "vae": vae}
 
 
-def test_the_plans_files_come_before_the_store(tmp_path: Path) -> None:
-    touch(tmp_path, *NAMES.values(), "Wan2_1_VAE_fp32.safetensors")
-    files = find_files(replace(PLAN, files=(NAMES[VAE],)), tmp_path)
-    assert files[VAE] == tmp_path / NAMES[VAE]
-
-
-def test_a_named_file_under_a_strange_name_is_recognised_by_its_tensors(tmp_path: Path) -> None:
-    touch(tmp_path, *NAMES.values())
-    save_file(
-        {"model.diffusion_model.blocks.0.self_attn.q.weight": torch.zeros(1)}, tmp_path / "mine.safetensors"
-    )
-    save_file({"decoder.conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    files = find_files(
-        replace(PLAN, files=("other.safetensors", str(tmp_path / "mine.safetensors"))), tmp_path
-    )
-    assert files[TRANSFORMER] == tmp_path / "mine.safetensors"
-    assert files[VAE] == tmp_path / "other.safetensors"
-    assert files[TEXT] == tmp_path / NAMES[TEXT]
+def test_a_model_that_there_is_not_is_refused() -> None:
+    with pytest.raises(BadSetting, match="no model called dancer"):
+        load_bundle(replace(PLAN, model="dancer"), CPU, Hooks())
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
-    [("steadydancer-14b-q4_k_m", "not supported yet"), ("dancer", "no model called dancer")],
+    ("weights", "matmul", "expected"),
+    [
+        ("bfloat16", "bfloat16", Precision(torch.bfloat16, False, "dequantise")),
+        ("float32", "float32", Precision(torch.float32, False, "dequantise")),
+        ("q4_k_m", "float16", Precision(torch.float16, True, "dequantise")),
+        ("fp8", "bfloat16", Precision(torch.bfloat16, True, "dequantise")),
+        ("int8", "int8", Precision(torch.bfloat16, True, "int8")),
+    ],
 )
-def test_models_that_cannot_be_loaded_are_refused(tmp_path: Path, model: str, words: str) -> None:
-    with pytest.raises(BadSetting, match=words):
-        load_bundle(replace(PLAN, model=model), CPU, Hooks())
-    with pytest.raises(BadSetting, match=words):
-        find_files(replace(PLAN, model=model), tmp_path)
+def test_weights_and_products_follow_the_plan(weights: str, matmul: str, expected: Precision) -> None:
+    assert Precision.of(replace(PLAN, weights=weights, matmul=matmul)) == expected
 
 
-def test_a_complete_store_loads_and_renders_as_the_parts_do() -> None:
-    write_store(places().models, NAMES)
-    watcher = Watcher()
-    loaded = load_bundle(PLAN, CPU, watcher.hooks, tiny_sizes())
+def test_products_that_cannot_be_computed_are_refused() -> None:
+    with pytest.raises(BadSetting, match="Products in int3"):
+        Precision.of(replace(PLAN, weights="fp8", matmul="int3"))
+
+
+def test_a_float_file_is_refused_where_the_plan_counts_on_quantised_weights(plan: Plan) -> None:
+    with pytest.raises(BadCheckpoint, match="no quantised weights, the plan counts on fp8"):
+        load_bundle(replace(plan, weights="fp8", matmul="bfloat16"), CPU, Hooks(), tiny_sizes())
+
+
+def latents_of(plan: Plan, watcher: Watcher) -> torch.Tensor:
+    loaded = load_bundle(plan, CPU, watcher.hooks, tiny_sizes())
     assert loaded.spec.native_frames == 81
+    loaded.residency.enter("encode")
     assert loaded.text_encoder.encode("prompt").shape[1] == 64
-    assert [p.phase for p in watcher.progress] == ["load"] * 4
-    tiny = tiny_bundle()
-    loaded = replace(loaded, text_encoder=tiny.text_encoder)
-    latents = []
-    for bundle in (loaded, tiny):
-        conditions = build_conditions(bundle, reference(), pictures(5), None, PROMPT, NEGATIVE, 1024, Hooks())
-        latents.append(generate(bundle, conditions, PLAN.sampling, 0, Hooks()))
-    assert torch.equal(*latents)
+    loaded = replace(loaded, text_encoder=tiny_bundle().text_encoder)
+    conditions = build_conditions(loaded, reference(), pictures(5), None, PROMPT, NEGATIVE, 1024, Hooks())
+    loaded.residency.enter("sample")
+    return generate(loaded, conditions, PLAN.sampling, 0, Hooks())
 
 
-def test_loading_can_be_cancelled_between_parts() -> None:
-    write_store(places().models, NAMES)
+@pytest.mark.parametrize("residency", ["resident", "phased", "streamed"])
+def test_a_complete_model_loads_and_renders_as_its_parts_do(plan: Plan, residency: str) -> None:
+    tiny, watcher = tiny_bundle(), Watcher()
+    conditions = build_conditions(tiny, reference(), pictures(5), None, PROMPT, NEGATIVE, 1024, Hooks())
+    expected = generate(tiny, conditions, PLAN.sampling, 0, Hooks())
+    asked = replace(plan, residency=residency, blocks_resident=1 if residency == "streamed" else None)
+    assert torch.equal(latents_of(asked, watcher), expected)
+    assert {p.phase for p in watcher.progress} == {"load"}
+
+
+def test_a_lora_changes_the_picture_and_tells_which_keys_it_left_out(plan: Plan, tmp_path: Path) -> None:
+    lora = random_lora(golden("pipeline_a").state_dict("sd."), seed=1) | {
+        "diffusion_model.foo.diff": torch.ones(1)
+    }
+    save_file(lora, tmp_path / "turn.safetensors")
+    plain, turned, off = (
+        latents_of(replace(plan, loras=loras), Watcher())
+        for loras in (
+            (),
+            (Lora(str(tmp_path / "turn.safetensors")),),
+            (Lora(str(tmp_path / "turn.safetensors"), 0.0),),
+        )
+    )
+    assert not torch.equal(plain, turned)
+    assert torch.equal(plain, off)
+    asked = replace(plan, loras=(Lora(str(tmp_path / "turn.safetensors")),))
+    (note,) = load_bundle(asked, CPU, Hooks(), tiny_sizes()).notes
+    assert "turn.safetensors" in note
+    assert "foo" in note
+
+
+def test_loading_can_be_cancelled_between_parts(plan: Plan) -> None:
     with pytest.raises(Cancelled):
-        load_bundle(PLAN, CPU, Watcher(cancel_at=3).hooks, tiny_sizes())
+        load_bundle(plan, CPU, Watcher(cancel_at=3).hooks, tiny_sizes())
 
 
-def test_a_plain_i2v_file_is_refused() -> None:
-    write_store(places().models, NAMES)
-    path = places().models / NAMES[TRANSFORMER]
-    plain = {key: value for key, value in read_tensors(path).items() if "condition_embedding" not in key}
+def test_a_plain_i2v_file_is_refused_before_anything_else_is_looked_for(plan: Plan) -> None:
+    path = Path(plan.parts["transformer"])
+    plain = {
+        key: value.clone() for key, value in read_tensors(path).items() if "condition_embedding" not in key
+    }
     save_file(plain, path)
+    only = replace(plan, parts={"transformer": str(path)})
     with pytest.raises(BadCheckpoint, match="condition_embedding"):
-        load_bundle(PLAN, CPU, Hooks(), tiny_sizes())
+        load_bundle(only, CPU, Hooks(), tiny_sizes())
 
 
-def test_a_damaged_companion_is_refused() -> None:
-    write_store(places().models, NAMES)
-    path = places().models / NAMES[VAE]
+def test_the_transformers_size_is_that_of_the_catalogues_architecture(plan: Plan) -> None:
+    with pytest.raises(BadCheckpoint, match="transformer's 1345 tensors"):
+        check_transformer(Path(plan.parts["transformer"]), plan)
+
+
+@pytest.mark.parametrize("role", ["vae", "text_encoder", "image_encoder"])
+def test_a_damaged_companion_is_refused_before_the_render_begins(plan: Plan, role: Role) -> None:
+    path = Path(plan.parts[role])
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(BadCheckpoint, match="cut off"):
-        load_bundle(PLAN, CPU, Hooks(), tiny_sizes())
+        load_bundle(replace(plan, residency="phased"), CPU, Hooks(), tiny_sizes())
 
 
 def test_shards_are_read_through_their_index(tmp_path: Path) -> None:
