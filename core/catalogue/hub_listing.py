@@ -75,11 +75,11 @@ def list_repository(
 def _quiet_api(endpoint: str, token: str | None) -> Any:
     """huggingface_hub without its telemetry, and with our token or none, never one that it finds itself."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
+    from huggingface_hub import HfApi, constants
 
     # Read from the environment at its import, which may have been earlier.
-    huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
-    return huggingface_hub.HfApi(endpoint=endpoint, token=token or False, library_name=USER_AGENT)
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    return HfApi(endpoint=endpoint, token=token or False, library_name=USER_AGENT)
 
 
 def _known(sibling: Any) -> Known:

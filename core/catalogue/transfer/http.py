@@ -196,7 +196,7 @@ def _read(
         check()
         piece = _piece(response.raw, min(_PIECE_BYTES, left), response.url)
         if not piece:
-            raise Interrupted("the connection ended early")
+            raise Interrupted(f"the connection to {host(response.url)} broke")
         part.append(piece)
         on_bytes(len(piece))
 
