@@ -32,7 +32,7 @@ from core.catalogue.planning.learning import learn
 from core.catalogue.planning.lighter import Lighter, lighter
 from core.catalogue.planning.memory import plan_weights
 from core.catalogue.planning.ranking import Choice, ranked
-from core.catalogue.planning.reasons import reasons, shortfall
+from core.catalogue.planning.reasons import reasons, shortfall, would_fit
 from core.catalogue.presets import Preset, preset
 from core.hardware import Machine
 from core.types import Plan, RenderRequest, Size
@@ -41,7 +41,7 @@ __all__ = ["Lighter", "check_frames", "lighter", "plan", "plans"]
 
 Installed = Callable[[str], bool]
 _SMALLER = Size(832, 480)
-_SHORTER = (81, 49, 33)
+_SHORTER = (49, 33)
 
 
 def plan(
@@ -124,20 +124,17 @@ class _Judge:
         """Where nothing fits, the best one also says what would."""
         if found[0].fits or budget.refusal is not None:
             return found
-        advice = self._smaller_that_fits(budget)
-        if advice is None:
-            advice = "The embedded model, mini, fits any machine."
+        advice = self._smaller_that_fits(budget) or "The embedded model, mini, fits any machine."
         return (replace(found[0], reasons=(*found[0].reasons, advice)), *found[1:])
 
     def _smaller_that_fits(self, budget: Budget) -> str | None:
         base = self.settled.base
-        for size in {base.size, _SMALLER} if base.size.area > _SMALLER.area else {base.size}:
-            for frames in _SHORTER:
-                if frames > base.frames or (size == base.size and frames == base.frames):
-                    continue
+        sizes = [base.size, *([_SMALLER] if base.size.area > _SMALLER.area else [])]
+        for frames in (base.frames, *(count for count in _SHORTER if count < base.frames)):
+            for size in sizes:
                 smaller = replace(self.settled, base=replace(base, size=size, frames=frames))
                 if any(one.fits for one in replace(self, settled=smaller).plans(budget)):
-                    return f"It fits at {size.width}x{size.height} with {frames} frames."
+                    return would_fit(size, frames)
         return None
 
     def _models(self) -> tuple[CatalogueModel, ...]:

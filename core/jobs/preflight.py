@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.catalogue.entries import entry, model_notes
+from core.catalogue.entries import ModelEntry, entry, model_notes
+from core.catalogue.measurements import Measurements
 from core.catalogue.planner import check_frames, plan
+from core.catalogue.store import Store, open_store
 from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
-from core.hardware import list_gpus, parse_device, require_gpu
+from core.hardware import Machine, inspect_machine, parse_device, require_gpu
+from core.jobs.checkpoints import check_loras, ready_plan
 from core.media.disk import existing_folder, part_file
 from core.media.images import load_reference
 from core.media.probe import probe_video
@@ -49,14 +52,24 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
+def check(
+    request: RenderRequest,
+    free: FreeBytes = free_bytes,
+    inspect: Callable[[], Machine] = inspect_machine,
+    store: Callable[[], Store] = open_store,
+) -> Checked:
     """All checks, the cheap ones first; leaves nothing behind.
 
+    Args:
+        free: free bytes of a folder's drive; inspect: what this machine has; store: where the models are.
+
     Raises:
-        BadInput: the subclass says which input; DiskError: the output cannot be written.
+        BadInput: the subclass says which input, or that the model's files are missing or too large for this
+            machine; DiskError: the output cannot be written.
     """
     check_names(request)
-    require_gpu(parse_device(request.device), list_gpus())
+    machine = inspect()
+    require_gpu(parse_device(request.device), machine.gpus)
     model = entry(request.model)
     check_trim(request.trim)
     if request.frames is not None:
@@ -66,10 +79,23 @@ def check(request: RenderRequest, free: FreeBytes = free_bytes) -> Checked:
     reference = load_reference(Path(request.reference.path))
     motion = _inspect(request, request.frames or model.native_frames)
     check_sound(request)
-    planned = plan(request, motion.frames_at_16)
+    check_loras(request.loras)
+    if model.family == "mini":
+        planned = plan(request, motion.frames_at_16, machine)
+    else:
+        planned = ready_plan(request, motion.frames_at_16, machine, store(), Measurements())
     check_shape(reference.shape[1], reference.shape[0], planned.size)
     notes = model_notes(model.id, Path(request.reference.path))
-    return Checked(pinned(request), planned, motion, notes)
+    return Checked(on_planned_device(pinned(request), planned, model), planned, motion, notes)
+
+
+def on_planned_device(request: RenderRequest, planned: Plan, model: ModelEntry) -> RenderRequest:
+    """The request with the planned device in place of ``auto``, so that the engine takes no other GPU.
+
+    The embedded model keeps ``auto`` on a GPU: where torch has no CUDA the engine falls back to the processors.
+    """
+    settled = planned.device == "cpu" or model.family == "14b"
+    return replace(request, device=planned.device) if request.device == "auto" and settled else request
 
 
 def check_names(request: RenderRequest) -> None:

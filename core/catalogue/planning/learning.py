@@ -97,10 +97,10 @@ def _peak_factors(
     for row in rows:
         if not row.ok or row.vram_peak_bytes is None or row.width * row.height == 0:
             continue
-        modelled = estimate(_as_plan(row), sizes, weights_of[row.model], on_gpu=True).vram_bytes
-        if modelled:
-            ratio = min(row.vram_peak_bytes / modelled, _LARGEST_FACTOR)
-            factors[row.residency] = max(ratio, factors.get(row.residency, 1.0))
+        peaks = estimate(_as_plan(row), sizes, weights_of[row.model], on_gpu=True)
+        # Both without fragmentation and context: the engine reports what it allocated.
+        ratio = min(row.vram_peak_bytes / max(peaks.device.values()), _LARGEST_FACTOR)
+        factors[row.residency] = max(ratio, factors.get(row.residency, 1.0))
     return factors
 
 

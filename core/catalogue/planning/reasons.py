@@ -7,9 +7,10 @@ from core.catalogue.planning.abilities import FLOAT_DTYPES, FP8_CAPABILITY
 from core.catalogue.planning.budget import Budget
 from core.catalogue.planning.context import Context, over
 from core.catalogue.planning.duration import forwards
-from core.types import Plan
+from core.types import Plan, Size
 
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
+_ADVICE = "It fits at "
 
 
 def gib(size_bytes: float) -> str:
@@ -70,6 +71,22 @@ def shortfall(plan: Plan, budget: Budget) -> tuple[str, ...]:
             "the embedded model, mini, renders there in seconds."
         )
     return tuple(found)
+
+
+def would_fit(size: Size, frames: int) -> str:
+    """Advice where a plan does not fit."""
+    return f"{_ADVICE}{size.width}x{size.height} with {frames} frames."
+
+
+def advice(plan: Plan) -> str:
+    """The advice among a plan's reasons, or nothing."""
+    return next((reason for reason in plan.reasons if reason.startswith(_ADVICE)), "")
+
+
+def obstacles(plan: Plan) -> tuple[str, ...]:
+    """The sentences of ``shortfall`` among a plan's reasons: they follow what is to be read or downloaded."""
+    last = max((i for i, reason in enumerate(plan.reasons) if "Reading the weights" in reason), default=0)
+    return tuple(reason for reason in plan.reasons[last + 1 :] if reason != advice(plan))
 
 
 def _machine(budget: Budget) -> str:
