@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, get_args
 
-from core.cli import commands
+from core.catalogue.planning import abilities
+from core.cli import commands, models, plan
 from core.cli.hardware import hardware
 from core.errors import BadSetting
 from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
@@ -41,6 +42,8 @@ def build_parser() -> Parser:
     _add_golden(verbs.add_parser("check-golden", help="compare with tensors of the reference implementation"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure a model's quality"))
     _add_hardware(verbs.add_parser("hardware", help="show what this machine has"))
+    plan.add_parser(verbs)
+    models.add_parser(verbs)
     return parser
 
 
@@ -72,6 +75,20 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shift", type=float, help="flow shift")
     parser.add_argument("--sound", metavar="CLIP", help="take the sound from this clip (default: the motion)")
     parser.add_argument("--no-sound", action="store_true", help="leave the driving clip's sound out")
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE[:STRENGTH]",
+        help="a LoRA, strength 1 unless given",
+    )
+    parser.add_argument("--precision", choices=abilities.CHOICES["14b"]["precision"], help="of the products")
+    parser.add_argument(
+        "--offload", choices=abilities.CHOICES["14b"]["offload"], help="how the GPU's memory is saved"
+    )
+    parser.add_argument(
+        "--try-anyway", action="store_true", help="render although the plan does not fit this machine"
+    )
     _add_json(parser)
 
 

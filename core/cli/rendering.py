@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import queue
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from core.cli.console import ProgressLine
+from core.cli.signals import terminated_like_ctrl_c
 from core.codec import to_data
 from core.errors import Cancelled
 from core.jobs.log import EngineLog
@@ -49,7 +47,7 @@ def _supervise(runner: Runner, checked: Checked, line: ProgressLine) -> Result:
     """The engine is followed on a thread, so that this one can always hear Ctrl-C."""
     inbox: queue.Queue[RenderEvent | BaseException] = queue.Queue()
     thread = threading.Thread(target=_work, args=(runner, checked, inbox), name="render")
-    with _terminated_like_ctrl_c():
+    with terminated_like_ctrl_c():
         thread.start()
         try:
             outcome = _follow(runner, inbox, line)
@@ -59,19 +57,6 @@ def _supervise(runner: Runner, checked: Checked, line: ProgressLine) -> Result:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
-
-
-@contextmanager
-def _terminated_like_ctrl_c() -> Iterator[None]:
-    """A polite kill (``timeout``, a scheduler) cancels too, so that the engine leaves nothing behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what signals do
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _work(runner: Runner, checked: Checked, inbox: queue.Queue[RenderEvent | BaseException]) -> None:

@@ -102,6 +102,21 @@ def remember_folders(folders: tuple[Path, ...]) -> Choices:
     return choices
 
 
+def refuse_while_moving() -> None:
+    """Nothing new comes into a store that is on its way elsewhere.
+
+    Raises:
+        BadSetting: a move has begun and not ended.
+    """
+    goal = read_choices().moving_to
+    if goal is not None:
+        raise BadSetting(
+            "The models are being moved to another folder.",
+            value=goal,
+            action=f"Finish that first: `pirouette models move {goal}`.",
+        )
+
+
 def is_offline(choices: Choices, asked: bool = False) -> bool:
     """Whether no call may leave the machine: asked for now, remembered, or ``HF_HUB_OFFLINE``."""
     return asked or choices.offline or os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE

@@ -1,0 +1,209 @@
+"""``pirouette models list``, ``show`` and ``check-updates``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from core.catalogue.catalogue import Asset, CatalogueModel
+from core.catalogue.store import AssetState, Store, open_store
+from core.catalogue.store.choices import is_offline, read_choices
+from core.catalogue.store.copying import free_bytes, gigabytes
+from core.catalogue.store.manifest import manifests
+from core.catalogue.updates import GITHUB, check_updates
+from core.cli.console import print_json
+from core.cli.models_console import table
+from core.cli.models_get import open_hub
+
+States = dict[str, AssetState]
+
+
+def list_models(options: argparse.Namespace) -> int:
+    """``pirouette models list``."""
+    store = open_store()
+    states = store.states()
+    if options.json:
+        print_json(_list_data(store, states))
+        return 0
+    models = [_model_data(store, model, states) for model in store.catalogue.models.values()]
+    header = ("MODEL", "STATE", "SIZE", "TITLE")
+    rows = [
+        (model["id"], _model_state(model), _about(model["size_bytes"], model["exact"]), model["title"])
+        for model in models
+    ]
+    print("\n".join(table([header, *rows], right=(2,))))
+    shown = store.catalogue.assets.values()
+    files = [asset for asset in shown if options.all or states[asset.id].origin]
+    if files:
+        print()
+        print("\n".join(_asset_table(files, states)))
+    print(f"\n{gigabytes(free_bytes(store.root))} free in {store.root}", file=sys.stderr)
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """``pirouette models show``."""
+    store = open_store()
+    states = store.states()
+    if options.id in store.catalogue.models:
+        data = _model_data(store, store.model(options.id), states)
+    else:
+        data = _asset_data(store, store.asset(options.id), states[options.id])
+    if options.json:
+        print_json(data)
+        return 0
+    for key, value in data.items():
+        if value not in (None, "", [], {}):
+            print("\n".join(_lines(key, value)))
+    return 0
+
+
+def updates(options: argparse.Namespace) -> int:
+    """``pirouette models check-updates``: tells what has moved on; changes nothing."""
+    store = open_store()
+    offline = is_offline(read_choices(), options.offline)
+    github = options.github or GITHUB
+    report = check_updates(
+        store.catalogue, manifests(store.root), open_hub(options), github=github, offline=offline
+    )
+    if options.json:
+        print_json(asdict(report) | {"changed": len(report.changed)})
+        return 0
+    for update in report.updates:
+        print(update.sentence())
+    return 0
+
+
+def _list_data(store: Store, states: States) -> dict[str, Any]:
+    choices = read_choices()
+    return {
+        "root": str(store.root),
+        "free_bytes": free_bytes(store.root),
+        "offline": is_offline(choices),
+        "models": [_model_data(store, model, states) for model in store.catalogue.models.values()],
+        "files": [_asset_data(store, asset, states[asset.id]) for asset in store.catalogue.assets.values()],
+    }
+
+
+def _model_data(store: Store, model: CatalogueModel, states: States) -> dict[str, Any]:
+    parts = {
+        role: next((asset for asset in ids if states[asset].state == "installed"), ids[0])
+        for role, ids in model.parts.items()
+    }
+    assets = [store.asset(asset_id) for asset_id in parts.values()]
+    missing = [asset.id for asset in assets if states[asset.id].state != "installed"]
+    any_there = any(states[asset.id].present_bytes for asset in assets if asset.role == "transformer")
+    return {
+        "id": model.id,
+        "title": model.title,
+        "precision": model.precision,
+        "state": "installed" if not missing else "partial" if any_there else "missing",
+        "size_bytes": sum(_size(asset, states[asset.id]) for asset in assets),
+        "exact": all(states[asset.id].total_bytes is not None for asset in assets),
+        "parts": parts,
+        "missing": missing,
+        "alternatives": {role: list(ids) for role, ids in model.parts.items()},
+        "loras": {name: list(ids) for name, ids in model.loras.items()},
+    }
+
+
+def _asset_data(store: Store, asset: Asset, state: AssetState) -> dict[str, Any]:
+    return {
+        "id": asset.id,
+        "title": asset.title,
+        "role": asset.role,
+        "repository": asset.repository,
+        "revision": asset.revision,
+        "source": asset.source,
+        "precision": asset.precision,
+        "layout": asset.layout,
+        "licence": asset.licence,
+        "made_for": asset.made_for,
+        "note": asset.note,
+        "confirmed": not asset.resolve,
+        "size_bytes": _size(asset, state),
+        "exact": state.total_bytes is not None,
+        "state": state.state,
+        "present_bytes": state.present_bytes,
+        "origin": state.origin,
+        "commit": state.commit,
+        "files": [
+            {
+                "path": file.path,
+                "state": file.state,
+                "size_bytes": file.size_bytes,
+                "present_bytes": file.present_bytes,
+                "sha256": file.sha256,
+                "file": str(file.file) if file.present_bytes else None,
+            }
+            for file in state.files
+        ],
+        "models": [model.id for model in store.catalogue.models.values() if _in_model(model, asset.id)],
+    }
+
+
+def _in_model(model: CatalogueModel, asset_id: str) -> bool:
+    return any(asset_id in ids for ids in (*model.parts.values(), *model.loras.values()))
+
+
+def _size(asset: Asset, state: AssetState) -> int:
+    """Exact where somebody stated it, else the catalogue's estimate."""
+    return state.total_bytes or asset.bytes_for_planning or state.present_bytes
+
+
+def _asset_table(assets: list[Asset], states: States) -> list[str]:
+    header = ("FILE", "PART", "STATE", "SIZE", "LICENCE", "TITLE")
+    rows = [
+        (
+            asset.id,
+            asset.role.replace("_", " "),
+            _asset_state(states[asset.id]),
+            _about(_size(asset, states[asset.id]), states[asset.id].total_bytes is not None),
+            asset.licence,
+            f"{asset.title} (made for {asset.made_for})" if asset.made_for else asset.title,
+        )
+        for asset in assets
+    ]
+    return table([header, *rows], right=(3,))
+
+
+def _asset_state(state: AssetState) -> str:
+    if state.state == "partial":
+        return f"partial ({gigabytes(state.present_bytes)})"
+    return state.state
+
+
+def _model_state(model: dict[str, Any]) -> str:
+    if model["state"] != "partial":
+        return str(model["state"])
+    return f"partial ({len(model['missing'])} missing)"
+
+
+def _about(size_bytes: int, exact: bool) -> str:
+    return f"{'' if exact else 'about '}{gigabytes(size_bytes)}" if size_bytes else "unknown"
+
+
+def _lines(key: str, value: Any) -> list[str]:
+    """``key: value``, with lists and tables indented below."""
+    name = key.replace("_", " ")
+    if isinstance(value, dict):
+        return [f"{name}:", *(f"  {inner}: {_flat(told)}" for inner, told in value.items())]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [f"{name}:", *(f"  {_file_line(row)}" for row in value)]
+    if key.endswith("_bytes"):
+        return [f"{key.removesuffix('_bytes').replace('_', ' ')}: {gigabytes(value)} ({value} bytes)"]
+    return [f"{name}: {_flat(value)}"]
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _file_line(row: dict[str, Any]) -> str:
+    size = gigabytes(row["size_bytes"]) if row["size_bytes"] else "size unknown"
+    hashed = f", SHA-256 {row['sha256']}" if row["sha256"] else ""
+    return f"{row['path']}: {row['state']}, {size}{hashed}"
