@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +50,8 @@ class PackedModule:
 
     def __init__(self, module: nn.Module, *, pin: bool) -> None:
         self._places, self.size_bytes = _plan(module)
-        self.host = host_run(self.size_bytes, pin=pin)
+        self._run = HostRun(self.size_bytes, pin=pin)
+        self.host = self._run.memory
         with torch.no_grad():
             for place in self._places:
                 place.view(self.host).copy_(getattr(place.owner, place.name))
@@ -79,22 +82,34 @@ def _tensors(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor, bool]]
                 yield owner, name, buffer, False
 
 
-def host_run(size_bytes: int, *, pin: bool) -> Tensor:
+class HostRun:
     """uint8 host memory; page-locked where asked for and possible, else ordinary, which only copies slower.
 
     Torch's own pinned allocator rounds up to a power of two, a quarter too much for a 14B block, so the pages
-    are locked here.
+    are locked here. They are unlocked when this object goes; the memory itself lives as long as its views.
+
+    Args:
+        size_bytes: how much.
+        pin: lock the pages, for a GPU.
     """
-    raw = torch.empty(size_bytes + 2 * PAGE, dtype=torch.uint8)
-    first = -raw.data_ptr() % PAGE
-    pages = raw[first : first + math.ceil(size_bytes / PAGE) * PAGE]
-    if pin and len(pages):
-        runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-        if int(runtime.cudaHostRegister(pages.data_ptr(), len(pages), 0)) == 0:
-            weakref.finalize(pages, _unlock, runtime, pages.data_ptr(), raw)
-    return pages
+
+    def __init__(self, size_bytes: int, *, pin: bool) -> None:
+        raw = torch.empty(size_bytes + 2 * PAGE, dtype=torch.uint8)
+        first = -raw.data_ptr() % PAGE
+        self.memory = raw[first : first + math.ceil(size_bytes / PAGE) * PAGE]
+        if pin and size_bytes:
+            self._lock(raw)
+
+    def _lock(self, raw: Tensor) -> None:
+        runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        pointer = self.memory.data_ptr()
+        if int(runtime.cudaHostRegister(pointer, len(self.memory), 0)) == 0:
+            weakref.finalize(self, _unlock, runtime, pointer, raw)
+        else:
+            with contextlib.suppress(RuntimeError):  # CUDA would tell of it at the next kernel
+                torch.zeros(1, device="cuda")
 
 
-def _unlock(runtime: object, pointer: int, _raw: Tensor) -> None:
+def _unlock(runtime: Any, pointer: int, _raw: Tensor) -> None:
     """Before the memory is freed, which ``_raw`` puts off until now."""
-    runtime.cudaHostUnregister(pointer)  # type: ignore[attr-defined]
+    runtime.cudaHostUnregister(pointer)
