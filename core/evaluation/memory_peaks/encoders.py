@@ -16,6 +16,7 @@ def text_encoder(report: Report, config: UMT5Config, device: torch.device) -> No
     """A prompt of the full length in bfloat16."""
     with torch.device("meta"):
         model = UMT5EncoderModel(config)
+    model.encoder.embed_tokens = model.shared  # one table of words, as when it is read from a file
     model = model.to(torch.bfloat16).to_empty(device=device).eval().requires_grad_(False)
     with torch.no_grad():
         for parameter in model.parameters():
