@@ -16,39 +16,39 @@ FLAT = rb'\{(?:[^"{}]++|' + STRING + rb")*+\}"
 _FIELD = re.compile(SPACE + rb"(" + STRING + rb")" + SPACE + rb":" + SPACE + rb"(" + FLAT + rb")" + SPACE)
 _PAIR = re.compile(SPACE + rb"(" + STRING + rb")" + SPACE + rb":" + SPACE + rb"(" + STRING + rb")" + SPACE)
 _LEADING = re.compile(SPACE)
+MAX_NAME_BYTES = 4096
 MAX_TEXT_BYTES = 1 << 18
 
 
-def flat_objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def flat_objects(raw: bytes) -> Iterator[tuple[str, memoryview]]:
     """Name and text of each object in ``{"name": {...}, ...}``; raises ``ValueError`` for any other form."""
-    for name, place in _members(raw, _FIELD):
-        yield name, raw[place[0] : place[1]]
+    return _members(memoryview(raw), _FIELD)
 
 
-def string_pairs(raw: bytes) -> Iterator[tuple[str, str]]:
+def string_pairs(raw: memoryview) -> Iterator[tuple[str, str]]:
     """Pairs of ``{"key": "value", ...}``; values longer than 256 KiB come as empty strings.
 
     Raises:
         ValueError: any other form.
     """
-    for name, (start, stop) in _members(raw, _PAIR):
-        yield name, _text(raw[start:stop]) if stop - start <= MAX_TEXT_BYTES else ""
+    for name, text in _members(raw, _PAIR):
+        yield name, _text(text, MAX_TEXT_BYTES) if len(text) <= MAX_TEXT_BYTES else ""
 
 
-def _members(raw: bytes, member: re.Pattern[bytes]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Name of each member and where its value stands."""
+def _members(raw: memoryview, member: re.Pattern[bytes]) -> Iterator[tuple[str, memoryview]]:
+    """Name of each member and the text of its value."""
     place = _expect(raw, _skip(raw, 0), b"{")
     end = _skip(raw, place)
-    if raw[end : end + 1] == b"}":
+    if bytes(raw[end : end + 1]) == b"}":
         place = end
     else:
         while True:
             found = member.match(raw, place)
-            if found is None or found.end(1) - found.start(1) > MAX_TEXT_BYTES:
+            if found is None:
                 raise ValueError(f"unexpected text at byte {place}")
-            yield _text(found[1]), found.span(2)
+            yield _text(raw[slice(*found.span(1))], MAX_NAME_BYTES), raw[slice(*found.span(2))]
             place = found.end()
-            if raw[place : place + 1] != b",":
+            if bytes(raw[place : place + 1]) != b",":
                 break
             place += 1
     place = _skip(raw, _expect(raw, place, b"}"))
@@ -56,19 +56,21 @@ def _members(raw: bytes, member: re.Pattern[bytes]) -> Iterator[tuple[str, tuple
         raise ValueError(f"unexpected text at byte {place}")
 
 
-def _skip(raw: bytes, place: int) -> int:
+def _skip(raw: memoryview, place: int) -> int:
     found = _LEADING.match(raw, place)
     return found.end() if found else place
 
 
-def _expect(raw: bytes, place: int, mark: bytes) -> int:
-    if raw[place : place + 1] != mark:
+def _expect(raw: memoryview, place: int, mark: bytes) -> int:
+    if bytes(raw[place : place + 1]) != mark:
         raise ValueError(f"{mark.decode()} expected at byte {place}")
     return place + 1
 
 
-def _text(raw: bytes) -> str:
-    value = json.loads(raw)
+def _text(raw: memoryview, limit: int) -> str:
+    if len(raw) > limit:
+        raise ValueError(f"a name of {len(raw)} bytes")
+    value = json.loads(bytes(raw))
     if not isinstance(value, str):
         raise ValueError("a string expected")
     return value

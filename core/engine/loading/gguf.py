@@ -15,13 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.engine.loading.tensors import DTYPES, Entry, bad_file
+from core.engine.loading.tensors import DTYPES, Entry, bad_file, most_names
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MAX_TENSORS = 50_000
-MAX_PAIRS = 65_536
-MAX_ITEMS = 1 << 22
+MAX_ITEMS = 1 << 20
 MAX_NAME_BYTES = 1024
 MAX_KEPT_BYTES = 4096
 MAX_AXES = 8
@@ -29,6 +27,7 @@ MAX_ELEMENTS = 1 << 40
 DEFAULT_ALIGNMENT = 32
 MAX_ALIGNMENT = 1 << 20
 ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
+KEPT = ("general.", ORIGINAL_SHAPE)
 
 
 class Blocks(NamedTuple):
@@ -104,6 +103,16 @@ class _Cursor:
         self.place = start + size_bytes
         return start
 
+    def skip_strings(self, count: int) -> None:
+        """Pass over so many strings; a vocabulary has hundreds of thousands."""
+        length = struct.Struct("<Q")
+        place, last = self.place, self.end - length.size
+        for _ in range(count):
+            if place > last:
+                raise ValueError(f"it ends at byte {self.end}, inside a list of {count} strings")
+            place += length.size + length.unpack_from(self.mapping, place)[0]
+        self.place = min(place, self.end)
+
     def number(self, form: str) -> Any:
         """One little-endian number."""
         return struct.unpack_from("<" + form, self.mapping, self.skip(struct.calcsize("<" + form)))[0]
@@ -122,7 +131,7 @@ def _parse(path: Path, cursor: _Cursor) -> tuple[list[Entry], dict[str, str]]:
     if version not in VERSIONS:
         raise ValueError(f"version {version}; versions 2 and 3 in little-endian order are known")
     tensors, pairs = cursor.number("Q"), cursor.number("Q")
-    if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
+    if max(tensors, pairs) > most_names(cursor.end):
         raise ValueError(f"it announces {tensors} tensors and {pairs} metadata pairs")
     metadata = dict(_pairs(cursor, pairs))
     alignment = int(metadata.get("general.alignment", DEFAULT_ALIGNMENT))
@@ -176,11 +185,11 @@ def _shape(name: str, shape: tuple[int, ...], metadata: dict[str, str]) -> tuple
 
 
 def _pairs(cursor: _Cursor, count: int) -> Iterator[tuple[str, str]]:
-    """Keys and short values as text, arrays of numbers joined by commas; long values are passed over."""
+    """Keys that are used and their values as text, short lists of numbers joined by commas."""
     for _ in range(count):
         key, kind = cursor.string(MAX_NAME_BYTES), cursor.number("I")
         value = _array(cursor) if kind == ARRAY else _single(cursor, kind)
-        if value is not None:
+        if value is not None and key.startswith(KEPT):
             yield key, value
 
 
@@ -199,8 +208,7 @@ def _array(cursor: _Cursor) -> str | None:
     if count > MAX_ITEMS:
         raise ValueError(f"a list of {count} items at {cursor.place}")
     if kind == STRING:
-        for _ in range(count):
-            cursor.skip(cursor.number("Q"))
+        cursor.skip_strings(count)
         return None
     form = f"<{count}{_scalar(kind)}"
     start = cursor.skip(struct.calcsize(form))

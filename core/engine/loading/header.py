@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from core.engine.loading.flat_json import flat_objects, string_pairs
 from core.engine.loading.gguf import is_gguf, read_gguf
-from core.engine.loading.tensors import AGAIN, DTYPES, Checkpoint, Entry, TensorReader, bad_file
+from core.engine.loading.tensors import AGAIN, DTYPES, Checkpoint, Entry, TensorReader, bad_file, most_names
 from core.errors import BadCheckpoint
 
 __all__ = ["Checkpoint", "Entry", "TensorReader", "open_checkpoint", "strip_prefix", "weight_files"]
@@ -24,7 +24,7 @@ __all__ = ["Checkpoint", "Entry", "TensorReader", "open_checkpoint", "strip_pref
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.")
 MAX_HEADER_BYTES = 100_000_000
 MAX_INDEX_BYTES = 16 << 20
-MAX_TENSORS = 50_000
+MAX_SHARDS = 1000
 MAX_AXES = 8
 MAX_AXIS = 1 << 40
 MAX_FIELD_BYTES = 4096
@@ -82,16 +82,24 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[Path]:
+    names: set[str] = set()
     try:
         if index.stat().st_size > MAX_INDEX_BYTES:
-            raise ValueError(f"more than {MAX_INDEX_BYTES} bytes")
-        tables = dict(flat_objects(index.read_bytes()))
-        names = sorted({name for _, name in string_pairs(tables["weight_map"])})
-    except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"it has more than {MAX_INDEX_BYTES} bytes")
+        for table, text in flat_objects(index.read_bytes()):
+            for _, name in string_pairs(text) if table == "weight_map" else ():
+                names.add(name)
+                if len(names) > MAX_SHARDS:
+                    raise ValueError(f"it names more than {MAX_SHARDS} shards")
+    except OSError as error:
+        raise bad_file(index, f"cannot be read: {error.strerror}", action="Check the path.") from error
+    except ValueError as error:
         raise bad_file(index, f"is not a readable index of shards: {error}") from error
+    if not names:
+        raise bad_file(index, "is not a readable index of shards: it names none")
     if any(Path(name).name != name for name in names):
         raise bad_file(index, "names shards outside its own folder")
-    return [index.parent / name for name in names]
+    return [index.parent / name for name in sorted(names)]
 
 
 def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
@@ -106,10 +114,11 @@ def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
                 raise bad_file(path, f"is damaged: its header claims {length} bytes", value=length)
             if 8 + length > size:
                 raise bad_file(path, f"is cut off: {size} bytes are less than its header needs", value=size)
-            raw = start[8:] + file.read(length - 1)
+            file.seek(8)
+            raw = file.read(length)
     except OSError as error:
         raise bad_file(path, f"cannot be read: {error.strerror}", action="Check the path.") from error
-    entries, metadata = _parse(path, raw)
+    entries, metadata = _parse(path, raw, most_names(size))
     end = max((entry.start + entry.size_bytes for entry in entries), default=8 + length)
     if size < end:
         raise BadCheckpoint(
@@ -120,18 +129,18 @@ def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
     return entries, metadata
 
 
-def _parse(path: Path, raw: bytes) -> tuple[list[Entry], dict[str, str]]:
+def _parse(path: Path, raw: bytes, most: int) -> tuple[list[Entry], dict[str, str]]:
     """Entries and metadata; every byte of the data must belong to one tensor."""
     entries: list[Entry] = []
     metadata: dict[str, str] = {}
     try:
         for name, text in flat_objects(raw):
             if name == "__metadata__":
-                metadata |= dict(_few(string_pairs(text)))
+                metadata |= dict(islice(string_pairs(text), most))
             else:
                 entries.append(_entry(path, name, text, 8 + len(raw)))
-            if len(entries) > MAX_TENSORS:
-                raise ValueError(f"more than {MAX_TENSORS} tensors")
+            if len(entries) > most:
+                raise ValueError(f"more than {most} tensors in a file of this size")
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         what = f"is damaged: its header cannot be read ({type(error).__name__}: {error})"
         raise bad_file(path, what) from error
@@ -143,10 +152,10 @@ def _parse(path: Path, raw: bytes) -> tuple[list[Entry], dict[str, str]]:
     return entries, metadata
 
 
-def _entry(path: Path, key: str, text: bytes, data_start: int) -> Entry:
+def _entry(path: Path, key: str, text: memoryview, data_start: int) -> Entry:
     if len(text) > MAX_FIELD_BYTES:
         raise ValueError(f"{key[:80]} takes {len(text)} bytes of header")
-    value: dict[str, Any] = json.loads(text)
+    value: dict[str, Any] = json.loads(bytes(text))
     dtype, shape, (first, last) = value["dtype"], tuple(value["shape"]), value["data_offsets"]
     if any(type(number) is not int or not 0 <= number <= MAX_AXIS for number in (*shape, first, last)):
         raise ValueError(f"{key[:80]} has shape {shape} and bytes {first} to {last}")
@@ -156,10 +165,3 @@ def _entry(path: Path, key: str, text: bytes, data_start: int) -> Entry:
     if last - first != size_bytes:
         raise ValueError(f"the place of tensor {key[:80]} does not fit its shape")
     return Entry(path, key, dtype, shape, data_start + first, size_bytes)
-
-
-def _few(pairs: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    for count, pair in enumerate(pairs):
-        if count >= MAX_TENSORS:
-            raise ValueError(f"more than {MAX_TENSORS} metadata entries")
-        yield pair

@@ -20,6 +20,10 @@ CHUNK_BYTES = 8 << 20
 # How far the system is asked to read ahead, and how much of it in one call: Linux takes no more at once.
 AHEAD_BYTES = 64 << 20
 AHEAD_STEP_BYTES = 1 << 20
+# A header may name so many things, and one more for each so many bytes of its file: what is kept of it then
+# stays small beside the file, whatever it claims.
+FREE_COUNT = 1000
+BYTES_PER_COUNT = 1024
 # Names as safetensors writes them; GGUF's plain types are given the same names.
 DTYPES = {
     "F64": torch.float64,
@@ -203,6 +207,11 @@ class TensorReader:
             pinned = device.type == "cuda"
             self._staging = torch.empty(CHUNK_BYTES, dtype=torch.uint8, pin_memory=pinned)
         return self._staging[:size_bytes]
+
+
+def most_names(file_bytes: int) -> int:
+    """How many tensors or metadata entries a file of this size may announce."""
+    return FREE_COUNT + file_bytes // BYTES_PER_COUNT
 
 
 def bad_file(path: Path, what: str, value: object = None, action: str = AGAIN) -> BadCheckpoint:
