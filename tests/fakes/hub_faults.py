@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -34,6 +35,14 @@ class Slow(Fault):
 
     piece_bytes: int
     pause_s: float
+
+
+@dataclass(frozen=True)
+class Meanwhile(Fault):
+    """Once so many bytes are sent, something happens elsewhere and the sending ends: a reader is killed."""
+
+    after_bytes: int
+    act: Callable[[], None]
 
 
 @dataclass(frozen=True)

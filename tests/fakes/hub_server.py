@@ -202,6 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
                 break
         if isinstance(fault, faults.Stall):
             self._wait_for_hanging_up()
+        if isinstance(fault, faults.Meanwhile):
+            fault.act()
+            self.close_connection = True
         if isinstance(fault, faults.Cut):
             self._cut(fault.reset)
 
@@ -250,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _spoilt(content: Content, start: int, stop: int, fault: faults.Fault) -> Iterator[bytes]:
     """The body as the fault leaves it."""
     end = content.size_bytes
-    if isinstance(fault, faults.Cut | faults.Stall):
+    if isinstance(fault, faults.Cut | faults.Stall | faults.Meanwhile):
         stop = min(stop, start + fault.after_bytes)
     if isinstance(fault, faults.Slow):
         step = fault.piece_bytes

@@ -28,7 +28,8 @@ _PIECE_BYTES: Final = 256 * 1024
 _MOST_REDIRECTS: Final = 10
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _ASK_LATER: Final = (408, 425, 429)
-_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_OTHER: Final = "Try again later or use another endpoint."
+_RANGE: Final = re.compile(r"bytes (\d{1,20})-\d{1,20}/(\d{1,20}|\*)", re.ASCII)
 _BROKEN: Final = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
 
 
@@ -116,9 +117,6 @@ def _answer(
     )
 
 
-_OTHER: Final = "Try again later or use another endpoint."
-
-
 def _get(
     session: requests.Session, url: str, headers: dict[str, str], patience: Patience
 ) -> requests.Response:
@@ -127,6 +125,9 @@ def _get(
         return session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=timeout_s)
     except _BROKEN as error:
         raise Interrupted(_reason(error, url)) from error
+    except ValueError as error:  # requests looks at the address of a redirect, followed or not
+        message = "The server redirects to an address that is not safe."
+        raise NetworkError(message, value=host(url), action=_OTHER) from error
 
 
 def _check_status(response: requests.Response, file: RemoteFile, part: Part, url: str) -> None:
@@ -222,7 +223,7 @@ def _reason(error: Exception, url: str) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The pause in seconds that the header asks for, as a number or a date; None where it says neither."""
     told = headers.get("Retry-After", "").strip()
-    if told.isdigit():
+    if told.isdecimal():
         return float(told)
     try:
         when = parsedate_to_datetime(told)

@@ -163,6 +163,8 @@ def test_a_part_with_wrong_bytes_is_found_by_the_hash_and_fetched_anew(large, ta
         (Answer(500), Answer(503), Answer(408)),
         (Cut(MIB), Answer(416)),
         (Answer(403),),
+        (Cut(MIB), Answer(206, {"Content-Range": f"bytes {'9' * 5000}-/*"}), Answer(206)),
+        (Answer(200, {"Content-Encoding": "gzip"}), Answer(429, {"Retry-After": "\xb2"})),
     ],
     ids=repr,
 )
@@ -281,6 +283,7 @@ def test_redirects_end_somewhere_safe(small, target, hub, clock) -> None:
         "ftp://127.0.0.1/file",
         "file:///etc/passwd",
         "https://a:b@c/",
+        "http://[::1",
     ):
         hub.fail(small.path, RedirectTo(location))
         with pytest.raises(NetworkError, match="not safe"):

@@ -145,6 +145,15 @@ def test_the_token_goes_to_the_hub_and_no_found_one_instead(hub, clock, monkeypa
     assert [one.token for one in hub.requests] == ["mine", None]
 
 
+def test_nothing_but_the_question_is_sent(hub, ask, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+    monkeypatch.setattr("huggingface_hub.utils._detect_agent._registry", None, raising=False)
+    ask.revision(REPOSITORY)
+    assert [one.url.partition("?")[0] for one in hub.requests] == [f"/api/models/{REPOSITORY}/revision/main"]
+    assert "torch" not in hub.requests[0].headers["user-agent"]
+
+
 @pytest.mark.parametrize("variable", [False, True])
 def test_offline_no_socket_is_made(hub, monkeypatch, variable: bool) -> None:
     def refuse(*_: object, **__: object) -> None:
