@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from core.catalogue.store.choices import (
     remember_folders,
 )
 from core.catalogue.store.copying import gigabytes
-from core.catalogue.store.get import Got, get
+from core.catalogue.store.get import Convert, Got, get
 from core.catalogue.store.get_plan import GetPlan, Row, plan_get
+from core.catalogue.store.progress import Check
 from core.catalogue.store.repair import repair
 from core.catalogue.store.reuse import Elsewhere
 from core.catalogue.store.selection import (
@@ -113,17 +114,24 @@ def open_hub(options: argparse.Namespace) -> Hub:
     return Hub(endpoint, None if offline else read_token(endpoint), offline)
 
 
-def convert_for(store: Store) -> Any:
+def convert_for(store: Store) -> Convert:
     """What ``store.get`` converts with: the engine is loaded only when it is needed."""
 
-    def convert(source: Path, target: Path, asset: Asset) -> None:
+    def convert(
+        source: Path, target: Path, asset: Asset, on_share: Callable[[float], None], check: Check
+    ) -> None:
+        from core.engine.convert.convert import ConvertProgress
         from core.engine.convert.convert import convert as run
         from core.engine.models.config import TransformerConfig
 
         users = [model for model in store.catalogue.models.values() if _uses(model.parts, asset.id)]
         sizes = store.catalogue.architectures[users[0].architecture].transformer if users else None
         kind: Any = asset.precision
-        run(source, target, kind, TransformerConfig.from_dict(sizes) if sizes else None)
+
+        def tell(progress: ConvertProgress) -> None:
+            on_share(progress.bytes_done / max(1, progress.bytes_total))
+
+        run(source, target, kind, TransformerConfig.from_dict(sizes) if sizes else None, tell, check)
 
     return convert
 

@@ -24,8 +24,19 @@ from core.catalogue.transfer import TransferProgress, download
 from core.errors import BadSetting, Cancelled, DiskError
 from core.media.disk import disk_error
 
-# Source file (or index of shards), target, asset: writes the target whole or not at all.
-Convert = Callable[[Path, Path, Asset], None]
+
+class Convert(Protocol):
+    """Makes an asset out of another; the target appears whole or not at all."""
+
+    def __call__(
+        self,
+        source: Path,
+        target: Path,
+        asset: Asset,
+        on_share: Callable[[float], None],
+        check: Check,
+    ) -> None:
+        """``source`` is a file or the index of shards; ``on_share`` is told what share is done."""
 
 
 class Download(Protocol):
@@ -119,6 +130,7 @@ class _Work:
         self.downloaded: list[str] = []
         self.reused: dict[str, Path] = {}
         sizes = [job.remote.size_bytes for job in plan.fetches]
+        sizes += [store.asset(asset_id).bytes_for_planning for asset_id in plan.convert]
         self.totals = Totals(on_progress, len(sizes), sum(sizes))
         for job in plan.fetches:
             self.totals.there(job.key, part_bytes(job.blob))
@@ -214,8 +226,13 @@ def _convert(store: Store, asset_id: str, convert: Convert, work: _Work) -> str:
         raise DiskError(f"{asset.converted_from} is not there any more.", value=asset.converted_from)
     path = asset.files[0].path
     target = layout.converted_folder(store.root, asset) / path
-    work.totals.start(f"{asset_id}: {path}", "convert", 0)
-    convert(source, target, asset)
+    size = asset.bytes_for_planning
+    key = f"{asset_id}: {path}"
+    work.totals.start(key, "convert", 0)
+    convert(
+        source, target, asset, lambda share: work.totals.at(key, "convert", int(size * share)), work.check
+    )
+    work.totals.finish(key, "convert", size)
     hashed = hash_file(target, StoredFile(path), check=work.check)
     files = (StoredFile(path, target.stat().st_size, hashed),)
     write_manifest(store.root, asset, None, "converted", files)

@@ -170,6 +170,17 @@ def test_a_file_named_beside_the_model_takes_the_place_of_its_own(told: Told, hu
     }
 
 
+def test_the_plain_model_id_takes_the_checkpoint_that_suits_the_machine(
+    run: Run, told: Told, hub: FakeHub
+) -> None:
+    data = told("get", "steadydancer-14b", "--dry-run", "--endpoint", hub.endpoint)
+    assert data["model"] in (MODEL, OTHER)
+    assert {row["role"] for row in data["files"]} >= {"transformer", "vae", "text_encoder", "tokenizer"}
+    code, _, err = run("get", "steadydancer-14b", "--dry-run", "--endpoint", hub.endpoint)
+    assert code == 0
+    assert f"For this machine: {data['model']}." in err
+
+
 def test_the_embedded_model_needs_nothing(run: Run) -> None:
     code, _, err = run("get", "mini")
     assert code == 0

@@ -297,8 +297,12 @@ def converting(store: Store, catalogue: Catalogue) -> Store:
 
 
 def test_a_converted_asset_is_made_of_its_source(converting: Store, hub: FakeHub) -> None:
-    def convert(source: Path, target: Path, asset: Asset) -> None:
+    def convert(
+        source: Path, target: Path, asset: Asset, on_share: Callable[[float], None], check: object
+    ) -> None:
         assert asset.id == "dancer-int8"
+        assert callable(check)
+        on_share(0.5)
         write(target, source.read_bytes()[:500])
 
     plan = plan_get(converting, ["dancer-int8"], Hub(hub.endpoint), Elsewhere(converting.root))
@@ -307,7 +311,9 @@ def test_a_converted_asset_is_made_of_its_source(converting: Store, hub: FakeHub
         ("dancer-int8", "make"),
     ]
     assert plan.needed_bytes == 1900
-    assert get(converting, plan, convert=convert).converted == ("dancer-int8",)
+    told: list[StoreProgress] = []
+    assert get(converting, plan, convert=convert, on_progress=told.append).converted == ("dancer-int8",)
+    assert (told[-1].phase, told[-1].bytes_done, told[-1].bytes_total) == ("convert", 1900, 1900)
     path = converting.part_path("dancer-int8")
     assert path is not None
     assert path.read_bytes() == content("sub/dancer_fp16.safetensors")[:500]
