@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from core.catalogue.remote import RemoteFile
 from core.errors import BadSetting
-from core.media.disk import disk_error, written_beside
+from core.media.disk import disk_error
 
 _PIECE_BYTES: Final = 1024 * 1024
 _SAFE_EVERY_BYTES: Final = 32 * 1024 * 1024
@@ -72,6 +72,8 @@ class Part:
         self.url: str | None = None
         self.etag: str | None = None
         self._sidecar = self.path.with_name(f"{self.path.name}.json")
+        # The same name in each process, so that kills pile nothing up; the lock lets one write.
+        self._new_sidecar = self.path.with_name(f"{self.path.name}.json.new")
         self._remote = file
         self._target = target
         self._hash = new_hash(file)
@@ -154,8 +156,9 @@ class Part:
             "blob_id": self._remote.blob_id,
             "done": self.length,
         }
-        with written_beside(self._sidecar) as beside:
-            beside.write_text(json.dumps(told), encoding="utf-8")
+        with _on_disk(self._target):
+            self._new_sidecar.write_text(json.dumps(told), encoding="utf-8")
+            self._new_sidecar.replace(self._sidecar)
 
     def is_right(self) -> bool:
         """Whether the bytes have the hash that the hub told."""
@@ -167,14 +170,18 @@ class Part:
             os.fsync(self._file.fileno())
             self._file.close()
             self.path.replace(self._target)
-            self._sidecar.unlink(missing_ok=True)
+            self._remove_sidecar()
 
     def close(self) -> None:
         """Leave it as it is, for the next try; nothing at all where not a byte came."""
         self._file.close()
         if self.path.exists() and self.path.stat().st_size == 0:
             self.path.unlink()
-            self._sidecar.unlink(missing_ok=True)
+            self._remove_sidecar()
+
+    def _remove_sidecar(self) -> None:
+        self._sidecar.unlink(missing_ok=True)
+        self._new_sidecar.unlink(missing_ok=True)
 
     def _told(self) -> dict[str, Any]:
         """The sidecar; nothing where it is missing or damaged: the hash decides anyway."""
