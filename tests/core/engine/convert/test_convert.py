@@ -7,6 +7,7 @@ import shutil
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -290,3 +291,22 @@ def test_fp8_of_zeros_and_of_the_largest_value() -> None:
     values, scale = quantise_fp8(weight)
     assert values.float()[0, :2].tolist() == [448.0, -448.0]
     assert float(scale) == pytest.approx(3e38 / 448)
+
+
+def test_damaged_pickles_are_refused_or_read_but_never_crash(tmp_path: Path, target: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({f"blocks.{n}.ffn.0.weight": torch.ones(16, 16) for n in range(3)}, path)
+    whole = path.read_bytes()
+    random = Random(6)
+    told = []
+    for number in range(500):
+        changed = bytearray(whole)
+        for _ in range(random.choice((1, 3, 20))):
+            changed[random.randrange(len(changed))] = random.randrange(256)
+        path.write_bytes(changed[: random.randrange(len(changed))] if number % 5 == 0 else changed)
+        try:
+            convert(path, target, "bf16", None)
+        except BadCheckpoint as error:
+            told.append(error.sentence())
+    assert 100 < len(told) < 500
+    assert [sentence for sentence in told if "\n" in sentence or len(sentence) >= 1000] == []

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from hostile import damaged
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from core.engine.loading.checkpoint import expected_shapes
@@ -255,3 +256,18 @@ def test_eight_bit_halves_are_read(path: Path) -> None:
     save_file(tensors, str(path))
     down, up = (load_file(str(path))[key].float() for key in sorted(tensors))
     torch.testing.assert_close(summed(open_lora(path, SHAPES), f"{Q}.weight"), up @ down)
+
+
+def test_damaged_files_are_refused_or_read_but_never_crash(path: Path) -> None:
+    whole = save(tensors_of(random_lora(modules=[Q, "blocks.1.ffn.2"], alpha=2.0), "comfy"), {"format": "pt"})
+    header_bytes = 8 + int.from_bytes(whole[:8], "little")
+    told = []
+    for content in damaged(whole, header_bytes, 500, 4, True):
+        path.write_bytes(content)
+        try:
+            open_lora(path, SHAPES)
+        except BadCheckpoint as error:
+            told.append(error.sentence())
+    assert len(told) > 250
+    assert all(path.name in sentence for sentence in told)
+    assert [sentence for sentence in told if "\n" in sentence or len(sentence) >= 1000] == []
