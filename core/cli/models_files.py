@@ -15,7 +15,7 @@ from core.catalogue.store.recognise import Strange, recognise
 from core.catalogue.store.remove import Removal, plan_removal, remove
 from core.catalogue.store.selection import expanded
 from core.cli.console import print_json
-from core.cli.models_console import table
+from core.cli.models_console import files, table
 from core.cli.models_get import paused_by_ctrl_c, progress_line
 from core.errors import BadSetting
 
@@ -25,8 +25,12 @@ def remove_models(options: argparse.Namespace) -> int:
     refuse_while_moving()
     store = open_store()
     ids = expanded(store, [*options.ids, *options.everything_of])
-    if not ids:
-        raise BadSetting("Nothing was named.", action="Name a model or a file: `pirouette models list`.")
+    if bool(options.ids) == bool(options.everything_of):
+        raise BadSetting(
+            "Either IDs or --everything-of must be given.",
+            value=", ".join(ids) or "nothing",
+            action="Name models or files that `pirouette models list` shows.",
+        )
     removal = plan_removal(store, ids, everything=bool(options.everything_of))
     _refuse_needed(removal, options.ids)
     if not options.dry_run:
@@ -103,7 +107,7 @@ def move_models(options: argparse.Namespace) -> int:
         return 0
     for path in done.left:
         print(f"{path} could not be deleted.", file=sys.stderr)
-    print(f"{done.files} files moved, {gigabytes(done.copied_bytes)} copied.", file=sys.stderr)
+    print(f"{files(done.files)} moved, {gigabytes(done.copied_bytes)} copied.", file=sys.stderr)
     print(done.new)
     return 0
 

@@ -37,7 +37,7 @@ from core.catalogue.store.selection import (
 from core.catalogue.store.tokens import read_token
 from core.catalogue.store.verify import FileCheck, verify
 from core.cli.console import print_json
-from core.cli.models_console import FilesLine, table
+from core.cli.models_console import FilesLine, files, table
 from core.cli.signals import terminated_like_ctrl_c
 from core.errors import BadSetting, Cancelled
 from core.hardware import inspect_machine
@@ -84,7 +84,7 @@ def verify_models(options: argparse.Namespace) -> int:
         print(text)
     bad = sorted({check.asset for check in checks if check.verdict in ("bad", "missing")})
     ending = f"Damaged: run `pirouette models repair {' '.join(bad)}`." if bad else "Nothing is damaged."
-    _say([f"{len(checks)} files checked. {ending}" if checks else "Nothing is installed."])
+    _say([f"{files(len(checks))} checked. {ending}" if checks else "Nothing is installed."])
     return 0 if good else 1
 
 
@@ -102,7 +102,7 @@ def repair_models(options: argparse.Namespace) -> int:
         return 0
     for text in table([(check.asset, check.path) for check in done.bad]):
         print(text)
-    _say([f"{len(done.checks)} files checked, {len(done.bad)} fetched again."])
+    _say([f"{files(len(done.checks))} checked, {len(done.bad)} fetched again."])
     return 0
 
 
@@ -236,8 +236,8 @@ def _got_data(got: Got) -> dict[str, Any]:
 
 
 def _got_lines(got: Got) -> list[str]:
-    lines = [f"{len(got.downloaded)} files downloaded."] if got.downloaded else []
-    lines += [f"{len(got.reused)} files taken from this machine."] if got.reused else []
+    lines = [f"{files(len(got.downloaded))} downloaded."] if got.downloaded else []
+    lines += [f"{files(len(got.reused))} taken from this machine."] if got.reused else []
     return [*lines, *(f"{asset} made here." for asset in got.converted)]
 
 

@@ -176,11 +176,12 @@ class _Work:
 
     def _fill(self, job: Fetch) -> None:
         """The bytes, from this machine or from the network."""
-        source = take(job.candidates, job.blob, job.stored, self._reading(job), self.check)
-        if source is not None:
-            self.reused[job.key] = source
-            _drop_unfinished(job.blob)
-            return
+        if job.candidates:
+            source = take(job.candidates, job.blob, job.stored, self._reading(job), self.check)
+            if source is not None:
+                self.reused[job.key] = source
+                _drop_unfinished(job.blob)
+                return
         self._fetch(job.remote, job.blob, token=self._token, on_progress=self._telling(job), check=self.check)
         self.downloaded.append(job.key)
 

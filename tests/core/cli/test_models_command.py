@@ -197,6 +197,7 @@ def test_the_embedded_model_needs_nothing(run: Run) -> None:
         (("get", "vae", "--parallel", "9"), 2, "BadSetting"),
         (("show", "nonsense"), 2, "BadSetting"),
         (("remove",), 2, "BadSetting"),
+        (("remove", "vae", "--everything-of", MODEL), 2, "BadSetting"),
         (("import", "/no/such/file"), 2, "BadSetting"),
         (("verify", "nonsense"), 2, "BadSetting"),
         (("settings", "--forget-folder", "/no/such/folder"), 2, "BadSetting"),
