@@ -61,11 +61,7 @@ def manifest_path(root: Path, asset_id: str) -> Path:
 
 def read_manifest(root: Path, asset_id: str) -> Manifest | None:
     """The manifest, or None where there is none that can be read: then the files tell."""
-    try:
-        found: Manifest = from_json(manifest_path(root, asset_id).read_bytes(), Manifest)
-    except (OSError, BadInput):
-        return None
-    return found
+    return from_path(manifest_path(root, asset_id))
 
 
 def write_manifest(
