@@ -6,18 +6,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from core.engine.convert.convert import convert
+from core.engine.convert.layouts import Target
 from core.engine.linear import lora as lora_module
 from core.engine.linear.lora import LoraSet, Mode, apply_loras
 from core.engine.linear.quantised import QuantisedLinear
-from core.engine.loading.checkpoint import expected_shapes
+from core.engine.loading.checkpoint import TransformerFile, expected_shapes, load_transformer
+from core.engine.memory.transformer_part import TransformerPart
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint, BadSetting
 from core.types import Lora
 from tests.fakes.tiny_loras import TINY, TinyLora, random_lora, with_differences, write_lora
 
 SMALL_PARTS = ["blocks.1.norm3.weight", "blocks.0.ffn.2.bias", "blocks.0.modulation", "head.modulation"]
+CPU = torch.device("cpu")
 SHAPES = expected_shapes(TINY)
 
 
@@ -238,8 +243,6 @@ def test_a_missing_file_is_refused(model: SteadyDancerTransformer, tmp_path: Pat
 
 
 def test_the_report_names_what_was_left_out(model: SteadyDancerTransformer, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     path = Path(saved(random_lora(modules=["blocks.0.ffn.0"]), tmp_path))
     odd = {"mystery": torch.ones(1), "diffusion_model.patch_embedding.diff": torch.ones(24, 16, 1, 2, 2)}
     save_file(load_file(str(path)) | odd, str(path))
@@ -253,13 +256,29 @@ def test_the_report_names_what_was_left_out(model: SteadyDancerTransformer, tmp_
 def test_the_file_itself_is_never_written(
     model: SteadyDancerTransformer, full_lora: TinyLora, tmp_path: Path
 ) -> None:
-    from safetensors.torch import save_file
-
-    from core.engine.loading.checkpoint import load_transformer
-
     path = tmp_path / "model.safetensors"
     save_file(model.state_dict(), str(path))
     lora = saved(full_lora, tmp_path)
     contents = path.read_bytes(), Path(lora).read_bytes()
     apply_loras(load_transformer(path, TINY), [Lora(lora)])
     assert (path.read_bytes(), Path(lora).read_bytes()) == contents
+
+
+@pytest.mark.parametrize("to", ["fp8", "bf16"])
+def test_streamed_blocks_answer_as_resident_ones(
+    model: SteadyDancerTransformer, full_lora: TinyLora, tmp_path: Path, to: Target
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(model.state_dict(), str(tmp_path / "float.safetensors"))
+    convert(tmp_path / "float.safetensors", path, to, TINY)
+    loras = [Lora(saved(full_lora, tmp_path), 0.7)]
+    resident = load_transformer(path, TINY)
+    apply_loras(resident, loras)
+    expected = velocity(resident)
+    part = TransformerPart(
+        TransformerFile(path, TINY), CPU, LoraSet.open(loras, SHAPES).patch, blocks_resident=0
+    )
+    for _ in range(2):  # the second time all is read and patched again
+        part.bring()
+        assert torch.equal(velocity(part.module), expected)
+        part.release()
