@@ -41,9 +41,9 @@ def pick_device(text: str) -> torch.device:
 
 
 def give_back(device: torch.device) -> None:
-    """Return to the driver what torch keeps of freed memory, so that the next part finds large pieces."""
-    gc.collect()
+    """Return to a GPU's driver what torch keeps of freed memory, so that the next part finds large pieces."""
     if device.type == "cuda":
+        gc.collect()
         torch.cuda.empty_cache()
 
 

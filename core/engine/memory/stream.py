@@ -32,15 +32,16 @@ class BlockStream:
 
     Args:
         device: where the blocks compute; on the CPU the copies are plain ones (for tests).
+        lane: how bytes get there; by default as the device can.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, lane: Lane | None = None) -> None:
         self._device = device
         self._blocks: list[nn.Module] = []
         self._packed: list[PackedModule] = []
         self._slots: list[Tensor] = []
         self._held: list[int | None] = [None] * SLOTS
-        self._lane: Lane = CudaLane(device) if device.type == "cuda" else HostLane()
+        self._lane = lane or (CudaLane(device) if device.type == "cuda" else HostLane())
         self._hooks: list[Any] = []
 
     def add(self, block: nn.Module) -> None:

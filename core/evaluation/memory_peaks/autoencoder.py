@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from core.engine.memory.tiles import TiledVAE
 from core.engine.models.wan_vae import LATENTS_MEAN, LATENTS_STD, WanVAE
 from core.evaluation.memory_peaks.forwards import Clip
 from core.evaluation.memory_peaks.meter import Report, Row, measure
+from core.evaluation.memory_peaks.pictures import psnr, smooth_video
 from core.evaluation.memory_peaks.predicted import predict_vae
 from core.geometry import VAE_STRIDE, latent_frames
 
@@ -91,20 +91,6 @@ class Autoencoder:
         with self.device:
             model = AutoencoderKLWan(**scaling, **self.sizes)
         return WanVAE(nn.Module.to(model, DTYPES[dtype]))  # diffusers' own ``to`` warns
-
-
-def smooth_video(clip: Clip) -> Tensor:
-    """Soft random colours that change slowly, [1, 3, F, H, W] in [-1, 1]."""
-    coarse = torch.randn((1, 3, 3, 9, 16), generator=torch.Generator().manual_seed(4))
-    size = (clip.frames, clip.height, clip.width)
-    return torch.tanh(torch.nn.functional.interpolate(coarse, size=size, mode="trilinear"))
-
-
-def psnr(ours: Tensor, theirs: Tensor) -> float:
-    """dB, over the range of ``theirs``, since random weights use little of [-1, 1]."""
-    error = float(torch.mean((ours - theirs) ** 2))
-    extent = float(theirs.max() - theirs.min())
-    return 10 * math.log10(extent**2 / error) if error else math.inf
 
 
 def _decoded(vae: VideoVAE, latents: Tensor) -> Tensor:
