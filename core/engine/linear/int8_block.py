@@ -4,7 +4,8 @@ A block's scale is its largest magnitude / 128, so +max saturates to 127 while -
 of an activation covers 128 rows: one outlying token coarsens its 127 neighbours.
 
 Source: TurboDiffusion (https://github.com/thu-ml/TurboDiffusion), turbodiffusion/ops: quant/quant.hpp and
-gemm/kernel.hpp. Plain PyTorch: the reference that a kernel must meet, far slower than one.
+gemm/kernel.hpp. Plain PyTorch: the reference that a kernel must meet, not a way to be fast (on an H200 a
+product of 52,992 x 5120 by 5120 x 5120 takes 217 ms, with dequantised bfloat16 weights 3.6 ms).
 Shape letters: M rows of the activation, N outputs, K inputs.
 """
 

@@ -144,7 +144,8 @@ class LoraSet:
         """Change the modules below a prefix, after their weights have been filled.
 
         A large float weight is merged once for each call: call it once after each fill. All else, live
-        layers included, may be patched again without effect. What stands on ``meta`` is left for later.
+        layers included, may be patched again without effect; a live layer of another set becomes this one's.
+        What stands on ``meta`` is left for later.
 
         Args:
             module: the transformer, or the part of it that ``prefix`` names.
