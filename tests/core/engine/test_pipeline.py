@@ -11,6 +11,7 @@ from tiny_wan import Watcher, failed_rows, tiny_bundle, tiny_conditions
 
 from core.engine.conditioning import Conditions
 from core.engine.interfaces import Hooks, ModelBundle
+from core.engine.memory.tiles import TiledVAE
 from core.engine.pipeline import count_forwards, decode, denoise, generate, to_uint8
 from core.errors import Cancelled, EngineError
 from core.evaluation.golden.kind_pipeline import Recorder
@@ -148,3 +149,16 @@ def test_values_become_bytes_by_clamping_and_cutting_down() -> None:
     values = torch.tensor([-1.5, -1.0, 0.0, 0.999, 1.0, 2.0])
     video = values.view(1, 1, 1, -1).expand(3, 1, 1, -1)
     assert to_uint8(video)[0, 0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
+
+
+def test_decoding_in_tiles_tells_its_progress_before_the_first_picture() -> None:
+    bundle = tiny_bundle()
+    tiled = replace(bundle, vae=TiledVAE(bundle.vae, 16, overlap=0))
+    latents = torch.randn(16, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    watcher = Watcher()
+    chunks = decode(tiled, latents, watcher.hooks)
+    next(chunks)
+    assert [event.step for event in watcher.progress] == [0, 1, 2]
+    assert [len(chunk) for chunk in chunks] == [4, 4]
+    assert [event.step for event in watcher.progress] == [0, 1, 2, 3]
+    assert watcher.checks == 3

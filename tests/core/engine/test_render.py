@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from core.catalogue.entries import MINI_NOTE
 from core.catalogue.planner import plan
-from core.engine.interfaces import Hooks
+from core.engine.interfaces import Hooks, ModelBundle, RenderPhase
 from core.engine.loading.bundle import load_bundle
 from core.engine.render import render
 from core.errors import Cancelled, DiskError
@@ -26,6 +27,7 @@ from core.types import (
     Note,
     Output,
     Overrides,
+    Plan,
     Progress,
     RenderEvent,
     RenderRequest,
@@ -167,3 +169,34 @@ def test_the_size_is_a_budget_and_the_ratio_the_references(request_: RenderReque
     result, _ = run(request)
     assert result.width > result.height
     assert result.width * result.height <= 96 * 96
+
+
+class Told:
+    """A residency that only remembers."""
+
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+
+    def enter(self, phase: RenderPhase) -> None:
+        self.phases.append(phase)
+
+
+def test_each_phase_is_entered_before_it_begins_and_tells_its_own_peak(request_: RenderRequest) -> None:
+    told = Told()
+    events: list[RenderEvent] = []
+    entered: dict[str, int] = {}
+
+    def emit(event: RenderEvent) -> None:
+        events.append(event)
+        if isinstance(event, Progress):
+            entered.setdefault(event.phase, len(told.phases))
+
+    def load(made: Plan, device: torch.device, hooks: Hooks) -> ModelBundle:
+        return replace(load_bundle(made, device, hooks), residency=told)
+
+    result = render(request_, plan(request_, 9), load, Hooks(), emit)
+    assert told.phases == ["encode", "sample", "decode"]
+    assert (entered["pose"], entered["encode"], entered["sample"]) == (0, 0, 2)
+    peaks = [event for event in events if isinstance(event, Memory)]
+    assert [peak.phase for peak in peaks] == ["load", "pose", "encode", "load", "sample", "decode"]
+    assert result.peak_memory == Memory(max(peak.ram_bytes for peak in peaks))

@@ -19,6 +19,7 @@ from core.engine.models.wan_vae import (
 )
 from core.errors import BadCheckpoint, BadInput, Cancelled
 from core.evaluation.golden.kind_vae import golden_vae
+from core.evaluation.memory_peaks.pictures import psnr
 
 CPU = torch.device("cpu")
 FILE = golden("vae_a")
@@ -112,3 +113,20 @@ def test_an_incomplete_or_foreign_file_is_refused() -> None:
         build_wan_vae(NATIVE | {"stray": torch.zeros(1)}, CPU, "vae.safetensors", base_dim=4)
     with pytest.raises(BadCheckpoint, match="other shapes"):
         build_wan_vae(NATIVE, CPU, "vae.safetensors", base_dim=8)
+
+
+@pytest.mark.parametrize(("dtype", "least_db"), [(torch.bfloat16, 38), (torch.float16, 56)])
+def test_16_bits_come_close_and_give_float32(dtype: torch.dtype, least_db: float) -> None:
+    names = {diffusers_name(key, 2): value for key, value in NATIVE.items()}
+    config = {"base_dim": FILE.config["dim"]}
+    full = build_wan_vae(names, CPU, "vae", **config)
+    narrow = build_wan_vae(names, CPU, "vae", dtype, **config)
+    video = noise(1, 3, 5, 32, 32)
+    latents = full.encode(video)
+    ours = narrow.encode(video)
+    assert narrow.dtype == dtype
+    assert ours.dtype == torch.float32
+    assert (ours - latents).norm() / latents.norm() < 0.02
+    pictures = torch.cat(list(narrow.decode(latents)), dim=2)
+    assert pictures.dtype == torch.float32
+    assert psnr(pictures, torch.cat(list(full.decode(latents)), dim=2)) > least_db
