@@ -1,8 +1,8 @@
 """The 14B model as somebody with a new computer walks it, at toy width: fetch, go offline, render.
 
 A hub on the loopback serves every published layout; the real commands download, plan, load and render on the
-processors. In the usual suite for three layouts in this process (the engine is one of its own), with every
-layout and real commands under ``faults``.
+processors. In the usual suite two layouts end in a video, the commands in this process and the engine in its
+own, and the float layout in the golden pipeline; under ``faults`` every layout, with real commands.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from core.catalogue.catalogue import PARTS
 from core.catalogue.load import CATALOGUE_VARIABLE
 from core.catalogue.store import open_store
 from core.cli.main import main
@@ -47,9 +49,8 @@ from tests.fakes.tiny_models import GOLDEN_MODEL, MODELS, TinyModels, toy_of
 from tests.fakes.tiny_weights import CLIP, PIPELINE, VAE, clip_state, vae_state
 
 CPU = torch.device("cpu")
-SIDE, FRAMES, STEPS, WAIT_S = 256, 5, 2, 150
-LATENT_AREA = 64 * 64
-QUICK = (GOLDEN_MODEL, "steadydancer-14b-fp8", "steadydancer-14b-q4_k_m")
+SIDE, FRAMES, STEPS, WAIT_S = 64, 5, 2, 150
+QUICK = ("steadydancer-14b-fp8", "steadydancer-14b-q4_k_m")
 # Relative error of the final latents, |loaded - float| / |float|, after two steps with all parts from files.
 TOLERANCES = {
     "steadydancer-14b-fp16": 1e-2,
@@ -60,7 +61,6 @@ TOLERANCES = {
     "steadydancer-14b-q6_k": 3e-2,
     "steadydancer-14b-q8_0": 1.5e-2,
 }
-Walk = Callable[..., dict[str, object]]
 
 
 @pytest.fixture
@@ -88,13 +88,22 @@ def test_what_was_fetched_renders_offline(
 @pytest.mark.faults
 @pytest.mark.parametrize("model", MODELS)
 def test_every_layout_with_real_commands(hub: FakeHub, inputs: list[str], out: Path, model: str) -> None:
-    started = time.monotonic()
-    with hub:
-        command("models", "get", model, "--endpoint", hub.endpoint, "--json")
-    fetched = time.monotonic()
-    printed = command(*inputs, "--model", model, "--json", loopback="0")
-    check_result(json.loads(printed), out / "result.mp4", model)
-    print(f"{model}: fetched in {fetched - started:.1f} s, rendered in {time.monotonic() - fetched:.1f} s")
+    walk(hub, inputs, out, model, model)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("model", "transformer"),
+    [
+        ("steadydancer-14b-fp16", "transformer-mbf16"),
+        ("steadydancer-14b-int8", "transformer-int8-block"),  # made from the 16-bit file after its download
+    ],
+)
+def test_another_file_for_the_same_model(
+    hub: FakeHub, inputs: list[str], out: Path, model: str, transformer: str
+) -> None:
+    plan = walk(hub, inputs, out, model, transformer, *MODELS[model][1:], "tokenizer")
+    assert plan["assets"]["transformer"] == transformer
 
 
 def test_without_files_the_command_that_fetches_them_is_told(
@@ -197,6 +206,17 @@ def command(*arguments: str, loopback: str = "1") -> str:
     return done.stdout
 
 
+def walk(hub: FakeHub, inputs: list[str], out: Path, model: str, *names: str) -> dict[str, Any]:
+    """Get ``names`` and render with ``model``, all with real commands; the plan that was carried out."""
+    started = time.monotonic()
+    with hub:
+        command("models", "get", *names, "--endpoint", hub.endpoint, "--json")
+    fetched = time.monotonic()
+    printed = command(*inputs, "--model", model, "--json", loopback="0")
+    print(f"{names[0]}: fetched in {fetched - started:.1f} s, rendered in {time.monotonic() - fetched:.1f} s")
+    return check_result(json.loads(printed), out / "result.mp4", model)
+
+
 def fetch(hub: FakeHub, model: str) -> None:
     """``models get``, then the hub is gone."""
     with hub:
@@ -204,13 +224,15 @@ def fetch(hub: FakeHub, model: str) -> None:
     assert all(open_store().installed(asset) for asset in open_store().model_parts(model).values())
 
 
-def check_result(told: dict[str, object], video: Path, model: str) -> None:
+def check_result(told: dict[str, Any], video: Path, model: str) -> dict[str, Any]:
+    """A video of the right length by the right files; its plan."""
     assert (told["frames"], told["forwards"]) == (FRAMES, STEPS)
     assert probe_video(video).frame_count == FRAMES
-    plan = read_settings(video)["plan"]
+    plan: dict[str, Any] = read_settings(video)["plan"]
     assert plan["model"] == model
     assert len(plan["loras"]) == 1
-    assert set(plan["parts"]) == {"transformer", "vae", "text_encoder", "tokenizer", "image_encoder"}
+    assert set(plan["parts"]) == set(PARTS)
+    return plan
 
 
 def check_latents(hub: FakeHub, models: TinyModels, request: RenderRequest, model: str) -> None:
@@ -228,7 +250,7 @@ def latents(bundle: ModelBundle, request: RenderRequest, plan: Plan) -> Tensor:
     poses = torch.randint(0, 256, (FRAMES, 48, 40, 3), generator=torch.Generator().manual_seed(1))
     picture = load_reference(Path(request.reference.path))
     conditions = build_conditions(
-        bundle, picture, poses.byte().numpy(), None, "a dancer", "", LATENT_AREA, Hooks()
+        bundle, picture, poses.byte().numpy(), None, "a dancer", "", plan.size.area, Hooks()
     )
     bundle.residency.enter("sample")
     return generate(bundle, conditions, plan.sampling, 0, Hooks())

@@ -176,8 +176,8 @@ STATES: dict[str, Callable[[Toy], formats.State]] = {
 
 def _architecture(toy: Toy) -> dict[str, Any]:
     return {
-        "native_width": 256,
-        "native_height": 256,
+        "native_width": 64,
+        "native_height": 64,
         "native_frames": 81,
         "transformer": toy.transformer_sizes,
         "text_encoder": toy.text_sizes,
