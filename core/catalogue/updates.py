@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Literal, Protocol
 
 import requests
 
+from core.catalogue.addresses import checked_endpoint, host
 from core.catalogue.catalogue import Asset, Catalogue, CatalogueFile, Upstream
+from core.catalogue.remote import USER_AGENT, RemoteFile, ResolvedAsset, offline_error, offline_wanted
 from core.catalogue.store.manifest import Manifest, StoredFile
-from core.errors import BadSetting, NetworkError, PirouetteError
+from core.catalogue.transfer.http import new_session
+from core.errors import NetworkError, PirouetteError
 
 GITHUB = "https://api.github.com"
 TIMEOUT_S = (10.0, 30.0)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # ``moved``: the repository has a newer commit, our files in it are the same.
 Status = Literal["unchanged", "moved", "changed", "unknown"]
-
-
-class RemoteFile(Protocol):
-    """A file as the hub has it."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def sha256(self) -> str | None: ...
-    @property
-    def blob_id(self) -> str | None: ...
-
-
-class Resolved(Protocol):
-    """An asset as the hub has it."""
-
-    @property
-    def files(self) -> Sequence[RemoteFile]: ...
 
 
 class HubMetadata(Protocol):
@@ -43,9 +26,11 @@ class HubMetadata(Protocol):
 
     def revision(self, repository: str) -> str:
         """Newest commit."""
+        ...
 
-    def resolve(self, asset: Asset) -> Any:
-        """``Resolved``."""
+    def resolve(self, asset: Asset) -> ResolvedAsset:
+        """Names and hashes at the asset's revision."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,6 @@ def check_updates(
     hub: HubMetadata,
     github: str = GITHUB,
     offline: bool = False,
-    session: requests.Session | None = None,
 ) -> UpdateReport:
     """Compare what is known with what the hub and GitHub say now.
 
@@ -110,12 +94,11 @@ def check_updates(
         BadSetting: an address that is neither https nor on this machine.
         NetworkError: offline mode, or nothing at all could be reached.
     """
-    _check_address(github)
-    if offline:
-        message = "Offline mode is on, so updates cannot be checked."
-        raise NetworkError(message, action="Switch offline mode off.")
-    with session or requests.Session() as http:
-        upstreams = [_upstream(upstream, http, github) for upstream in catalogue.upstreams.values()]
+    api = checked_endpoint(github)
+    if offline or offline_wanted():
+        raise offline_error()
+    with new_session(USER_AGENT) as http:
+        upstreams = [_upstream(upstream, http, api) for upstream in catalogue.upstreams.values()]
     fetched = [item for item in installed if item.origin == "downloaded" and item.asset in catalogue.assets]
     assets = _assets(catalogue, fetched, hub)
     updates = (*upstreams, *assets)
@@ -126,9 +109,9 @@ def check_updates(
     return UpdateReport(updates)
 
 
-def _upstream(upstream: Upstream, http: requests.Session, github: str) -> Update:
+def _upstream(upstream: Upstream, http: requests.Session, api: str) -> Update:
     try:
-        newest, problem = newest_commit(upstream, http, github), ""
+        newest, problem = _newest_commit(upstream, http, api), ""
     except NetworkError as error:
         newest, problem = None, error.sentence()
     same = newest is not None and newest.startswith(upstream.revision)
@@ -138,20 +121,20 @@ def _upstream(upstream: Upstream, http: requests.Session, github: str) -> Update
     )
 
 
-def newest_commit(upstream: Upstream, http: requests.Session, github: str = GITHUB) -> str:
-    """The commit at the head of an upstream's branch; raises ``NetworkError``."""
-    url = f"{github.rstrip('/')}/repos/{upstream.repository}/commits/{upstream.branch}"
+def _newest_commit(upstream: Upstream, http: requests.Session, api: str) -> str:
+    """The commit at the head of an upstream's branch; raises ``NetworkError``. Follows no redirect."""
+    url = f"{api}/repos/{upstream.repository}/commits/{upstream.branch}"
     try:
-        answer = http.get(url, headers={"Accept": "application/vnd.github+json"}, timeout=TIMEOUT_S)
+        headers = {"Accept": "application/vnd.github+json"}
+        answer = http.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
-        host = urlsplit(url).hostname
-        message = f"{host} did not answer ({type(error).__name__})."
+        message = f"{host(url)} did not answer ({type(error).__name__})."
         raise NetworkError(message, value=url, action="Check the network connection.") from error
     if answer.status_code in (403, 429):
         message = "GitHub allows no more questions from this address for now."
         raise NetworkError(message, value=answer.status_code, action="Try again in an hour.")
     try:
-        commit = answer.json()["sha"] if answer.ok else None
+        commit = answer.json()["sha"] if answer.status_code == 200 else None
     except (ValueError, KeyError, TypeError):
         commit = None
     if not isinstance(commit, str) or not commit:
@@ -190,7 +173,7 @@ def _asset(asset: Asset, item: Manifest, newest: str | PirouetteError, hub: HubM
     # Without the catalogue's sizes and hashes: a file that differs from them is what we look for.
     paths = tuple(CatalogueFile(file.path) for file in item.files)
     try:
-        resolved: Resolved = hub.resolve(replace(asset, files=paths, revision=newest))
+        resolved = hub.resolve(replace(asset, files=paths, revision=newest))
     except PirouetteError as error:
         return replace(update, newest=newest, problem=error.sentence())
     differing = _differing(item.files, resolved.files)
@@ -208,14 +191,6 @@ def _differs(ours: StoredFile, theirs: RemoteFile) -> bool:
         if mine and remote:
             return mine != remote
     return False
-
-
-def _check_address(address: str) -> None:
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise BadSetting(
-            f"{address} is not a safe address.", value=address, limit="https", action="Use an https address."
-        )
 
 
 def _short(commit: str | None) -> str:
