@@ -101,7 +101,7 @@ def _read(path: Path, found: _Found) -> None:
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadSetting(
             f"The catalogue {path.name} has a mistake: {error}.", value=path, action=f"Correct {path}."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -133,3 +134,31 @@ def test_a_mistake_in_the_users_file_names_that_file(tmp_path: Path) -> None:
     own.write_text('schema = 1\n[models.dancer]\ntitle = ""\n')
     with pytest.raises(BadSetting, match=r"\[models.dancer\] in own.toml"):
         load_catalogue(write(tmp_path), own)
+
+
+def test_random_damage_ends_in_a_catalogue_or_a_sentence(tmp_path: Path) -> None:
+    rng, whole = random.Random(7), text()
+    values = ("5", "true", "[]", "{}", "1979-05-27", '"../x"', "nan", "[[1]]", '[{ path = "*" }]', '""')
+    sentences = []
+    for _ in range(300):
+        lines = whole.splitlines()
+        for _ in range(rng.randint(1, 3)):
+            index = rng.randrange(len(lines))
+            key = lines[index].partition(" = ")[0]
+            lines[index] = rng.choice(
+                ("", f"{key} = {rng.choice(values)}", lines[index][: rng.randrange(20)])
+            )
+        path = tmp_path / "damaged.toml"
+        path.write_text("\n".join(lines))
+        try:
+            load_catalogue(path)
+        except BadSetting as error:
+            sentences.append(error.sentence())
+    assert len(sentences) > 200
+    assert all("damaged.toml" in sentence for sentence in sentences)
+
+
+def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.toml").write_text("schema = " + "[" * 50_000)
+    with pytest.raises(BadSetting, match="has a mistake"):
+        load_catalogue(tmp_path / "deep.toml")
