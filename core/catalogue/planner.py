@@ -83,12 +83,11 @@ def plans(
     catalogue = catalogue or load_catalogue()
     settled = _settle(request, frames_available, entry(request.model, catalogue))
     budget = budget_for(request.device, machine)
-    budgets = [budget]
-    if budget.kind == "gpu" and machine is not None and request.device == "auto" and budget.refusal:
-        budgets.append(cpu_budget(machine, budget.refusal))
     judge = _Judge(request, settled, catalogue, machine, installed or _nothing_installed, measurements)
-    found = [one for limits in budgets for one in judge.plans(limits)]
-    found.sort(key=lambda one: not one.fits)  # stable
+    found = judge.plans(budget)
+    if budget.kind == "gpu" and machine is not None and request.device == "auto" and not found[0].fits:
+        processors = judge.plans(cpu_budget(machine, budget.refusal))
+        found = [one for one in processors if one.fits] + found
     return judge.with_advice(tuple(found), budget)
 
 
@@ -124,16 +123,20 @@ class _Judge:
         """Where nothing fits, the best one also says what would."""
         if found[0].fits or budget.refusal is not None:
             return found
-        advice = self._smaller_that_fits(budget) or "The embedded model, mini, fits any machine."
+        advice = (
+            self._smaller_that_fits(found[0].model, budget) or "The embedded model, mini, fits any machine."
+        )
         return (replace(found[0], reasons=(*found[0].reasons, advice)), *found[1:])
 
-    def _smaller_that_fits(self, budget: Budget) -> str | None:
-        base = self.settled.base
+    def _smaller_that_fits(self, model: str, budget: Budget) -> str | None:
+        """A size and length at which the checkpoint that lacks least would fit."""
+        context, base = self._context(budget), self.settled.base
         sizes = [base.size, *([_SMALLER] if base.size.area > _SMALLER.area else [])]
         for frames in (base.frames, *(count for count in _SHORTER if count < base.frames)):
             for size in sizes:
                 smaller = replace(self.settled, base=replace(base, size=size, frames=frames))
-                if any(one.fits for one in replace(self, settled=smaller).plans(budget)):
+                choices = replace(self, settled=smaller)._choices(self.catalogue.models[model], context)
+                if choices[0].plan.fits:
                     return would_fit(size, frames)
         return None
 

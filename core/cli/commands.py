@@ -13,7 +13,7 @@ from core.cli.console import print_json
 from core.cli.rendering import render_request, summary
 from core.errors import BadSetting
 from core.settings import places
-from core.types import FPS, MediaInput, Output, Overrides, RenderRequest, Result, Trim
+from core.types import FPS, Lora, MediaInput, Output, Overrides, RenderRequest, Result, Trim
 
 _POSE_ENDING = ".pose.json"
 
@@ -40,9 +40,13 @@ def render(options: argparse.Namespace) -> int:
             shift=options.shift,
             guidance_scale=options.guidance,
             condition_guidance_scale=options.condition_guidance,
+            precision=options.precision,
+            offload=options.offload,
         ),
+        loras=tuple(parse_lora(text) for text in options.lora),
         device=options.device,
         sound_from=MediaInput(options.sound) if options.sound else None,
+        try_anyway=options.try_anyway,
     )
     return _finish(render_request(request), options.json)
 
@@ -106,6 +110,15 @@ def evaluate(options: argparse.Namespace) -> int:
         download=options.download,
         guidance=options.guidance,
     )
+
+
+def parse_lora(text: str) -> Lora:
+    """``FILE`` or ``FILE:STRENGTH``; what follows the last colon is a strength only where it is a number."""
+    path, _, strength = text.rpartition(":")
+    try:
+        return Lora(path, float(strength)) if path else Lora(text)
+    except ValueError:
+        return Lora(text)
 
 
 def _finish(result: Result, as_json: bool) -> int:

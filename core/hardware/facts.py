@@ -34,6 +34,7 @@ class Gpu:
         pcie_width: lanes in use now, since a narrow slot shows only there.
         processes: who uses it, this process left out.
         architecture: AMD's target such as ``gfx1100``.
+        host_bandwidth: bytes per second from host memory, where somebody has measured or stated it.
     """
 
     uuid: str
@@ -51,6 +52,7 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
     unified_memory: bool = False
     architecture: str | None = None
+    host_bandwidth: int | None = None
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def check(
 def on_planned_device(request: RenderRequest, planned: Plan, model: ModelEntry) -> RenderRequest:
     """The request with the planned device in place of ``auto``, so that the engine takes no other GPU.
 
-    The embedded model keeps ``auto`` on a GPU: where torch has no CUDA the engine falls back to the processors.
+    The embedded model keeps ``auto`` on a GPU: the engine uses processors where torch has no CUDA.
     """
     settled = planned.device == "cpu" or model.family == "14b"
     return replace(request, device=planned.device) if request.device == "auto" and settled else request

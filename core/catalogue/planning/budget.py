@@ -104,6 +104,8 @@ def effective_rate(gpu: Gpu) -> tuple[float, str]:
 
 def pcie_rate(gpu: Gpu) -> float:
     """Bytes per second from host memory."""
+    if gpu.host_bandwidth:
+        return float(gpu.host_bandwidth)
     if gpu.pcie_generation and gpu.pcie_width:
         fastest = max(c.PCIE_BYTES_PER_S_AND_LANE)
         lane = c.PCIE_BYTES_PER_S_AND_LANE.get(min(gpu.pcie_generation, fastest), c.PCIE_BYTES_PER_S / 16)

@@ -81,7 +81,11 @@ def pick(ids: Sequence[str], context: Context) -> Asset:
 
 def with_asset(plan: Plan, role: Role, asset: Asset, context: Context) -> Plan:
     """The plan with another file for a role."""
-    assets = plan.assets | {role: asset.id}
+    return with_assets(plan, plan.assets | {role: asset.id}, context)
+
+
+def with_assets(plan: Plan, assets: dict[str, str], context: Context) -> Plan:
+    """The plan with these files, by role."""
     files = tuple(name for one in assets.values() for name in file_names(context.catalogue.assets[one]))
     return replace(plan, assets=assets, files=files, parts={})
 
@@ -112,9 +116,8 @@ def _with_checkpoint(base: Plan, model: CatalogueModel, context: Context, overri
             limit=f"{model.precision} weights",
             action=f"Choose a model with {precision} weights, or another precision.",
         )
-    plan = replace(base, model=model.id, assets={}, files=())
-    for role in PARTS:
-        plan = with_asset(plan, role, pick(model.parts[role], context), context)
+    assets: dict[str, str] = {role: pick(model.parts[role], context).id for role in PARTS}
+    plan = with_assets(replace(base, model=model.id), assets, context)
     return with_precision(plan, context.catalogue.assets[plan.assets["transformer"]], context, precision)
 
 
@@ -160,9 +163,9 @@ def _with_text(plan: Plan, model: CatalogueModel, context: Context) -> Plan:
     """The first text encoder that fits on the device, else the smallest good one on the processors."""
     choices = _text_choices(model, context)
     for asset, place in choices:
-        chosen = replace(with_asset(plan, "text_encoder", asset, context), text_on=place)
+        chosen = replace(plan, assets=plan.assets | {"text_encoder": asset.id}, text_on=place)
         if context.phases_fit(chosen, "text"):
-            return chosen
+            return with_assets(chosen, chosen.assets, context)
     smallest = next(asset for asset, place in choices if place == _CPU)
     return replace(with_asset(plan, "text_encoder", smallest, context), text_on=_CPU)
 

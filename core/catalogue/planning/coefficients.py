@@ -13,8 +13,8 @@ CUDA_CONTEXT_BYTES = int(0.6 * GIB)
 FRAGMENTATION = 0.04  # of what is allocated
 # Live tensors of one block at its worst moment, in units of tokens x width x bytes of the products' dtype.
 # The residual stream counts double under 16-bit products because it is float32.
-WIDTHS_16_BIT = 15.0
-WIDTHS_32_BIT = 9.0
+WIDTHS_16_BIT = 16.0
+WIDTHS_32_BIT = 10.5
 # The same in the feed-forward part, where two hidden tensors come on top.
 FFN_BASE_WIDTHS_16_BIT = 8.0
 FFN_BASE_WIDTHS_32_BIT = 6.0
@@ -96,7 +96,7 @@ GUESSED_RATES = (
 )
 CPU_RATE_32_BIT = 40e9  # per processor; the embedded model on 2 processors
 CPU_RATE_16_BIT = 10e9  # without matrix extensions for bfloat16
-SANE_CPU_TIME_S = 3600.0
+SANE_CPU_TIME_S = 600.0
 FLOAT32_SLOWDOWN = 2.5  # of products on a GPU, TF32 off
 INT8_SLOWDOWN = 4.0  # 8-bit products without a kernel of their own
 # Dequantising one weight, in operations at the effective rate.

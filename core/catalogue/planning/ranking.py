@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.catalogue.planning.abilities import FLOAT_DTYPES
+from core.catalogue.planning.coefficients import GIB
 from core.catalogue.planning.context import Context
 from core.types import Plan
 
@@ -45,15 +46,17 @@ def ranked(choices: Sequence[Choice], context: Context, *, chosen_by_us: bool) -
 
     Args:
         chosen_by_us: whether the planner picks the checkpoint; float weights are streamed only for somebody
-            who named them, because a quantised checkpoint takes half the host memory and less download.
+            who named them, because a quantised checkpoint takes half the host memory and download.
     """
+    if chosen_by_us and any(choice.tier < _FLOAT_TIER for choice in choices):
+        choices = [choice for choice in choices if not _streams_floats(choice)]
     fitting = [choice for choice in choices if choice.plan.fits]
     others = [choice for choice in choices if not choice.plan.fits]
 
     def order(choice: Choice) -> tuple[bool, int, float, int, int]:
         missing = context.missing(choice.plan)
         return (
-            _demoted(choice, choices, chosen_by_us),
+            _demoted(choice, choices),
             -choice.tier,
             choice.forward_s,
             len(missing),
@@ -61,14 +64,18 @@ def ranked(choices: Sequence[Choice], context: Context, *, chosen_by_us: bool) -
         )
 
     fitting.sort(key=order)
-    others.sort(key=lambda choice: (context.excess_bytes(choice.plan), *order(choice)))
+    # In steps of a gibibyte: what lacks about as little is told apart by what is better.
+    others.sort(key=lambda choice: (context.excess_bytes(choice.plan) // GIB, *order(choice)))
     return [choice.plan for choice in (*fitting, *others)]
 
 
-def _demoted(choice: Choice, choices: Sequence[Choice], chosen_by_us: bool) -> bool:
+def _streams_floats(choice: Choice) -> bool:
+    return choice.tier == _FLOAT_TIER and choice.plan.residency == "streamed"
+
+
+def _demoted(choice: Choice, choices: Sequence[Choice]) -> bool:
+    """Whether copying blocks makes it slower than a smaller checkpoint is."""
     if choice.plan.residency != "streamed":
         return False
-    if chosen_by_us and choice.tier == _FLOAT_TIER and any(other.tier < _FLOAT_TIER for other in choices):
-        return True
     lower = [other.whole_s for other in choices if other.tier < choice.tier]
     return choice.forward_s > min(lower, default=float("inf")) * (1 + _SLACK)
