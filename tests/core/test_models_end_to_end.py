@@ -45,7 +45,7 @@ from core.media.metadata import read_settings
 from core.media.probe import probe_video
 from core.types import MediaInput, Output, Overrides, Plan, RenderRequest, Size
 from tests.fakes.hub import FakeHub
-from tests.fakes.tiny_models import GOLDEN_MODEL, MODELS, TinyModels, toy_of
+from tests.fakes.tiny_models import GOLDEN_MODEL, MODELS, TinyModels, assets_of, toy_of
 from tests.fakes.tiny_weights import CLIP, PIPELINE, VAE, clip_state, vae_state
 
 CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ def test_every_layout_with_real_commands(hub: FakeHub, inputs: list[str], out: P
 def test_another_file_for_the_same_model(
     hub: FakeHub, inputs: list[str], out: Path, model: str, transformer: str
 ) -> None:
-    plan = walk(hub, inputs, out, model, transformer, *MODELS[model][1:], "tokenizer")
+    plan = walk(hub, inputs, out, model, transformer, *assets_of(model)[1:])
     assert plan["assets"]["transformer"] == transformer
 
 

@@ -36,36 +36,19 @@ from tests.fakes.tiny_weights import (
 
 GOLDEN_MODEL = "steadydancer-14b-fp32"
 GOLDEN_SIZES, WIDE_SIZES = "golden", "wide"
-# Model -> transformer, text encoder, video autoencoder, image encoder, LoRA.
-MODELS: dict[str, tuple[str, str, str, str, str]] = {
-    GOLDEN_MODEL: ("transformer-fp32", "umt5-fp32-shards", "vae-fp32", "clip-fp32", "lightx2v-original"),
-    "steadydancer-14b-fp16": (
-        *("transformer-fp16", "umt5-bf16", "vae-diffusers-fp32", "clip-open-fp16"),
-        "lightx2v-rank64",
-    ),
-    "steadydancer-14b-fp8": ("transformer-fp8", "umt5-fp8", "vae-bf16", "clip-fp16", "lightx2v-rank64"),
-    "steadydancer-14b-int8": (
-        *("transformer-int8-quanto", "umt5-fp16", "vae-kijai-bf16", "clip-fp16"),
-        "lightx2v-rank64",
-    ),
-    "steadydancer-14b-q4_k_m": (
-        *("transformer-q4_k_m", "umt5-gguf-q5_k_m", "vae-bf16", "clip-fp16"),
-        "lightx2v-rank64",
-    ),
-    "steadydancer-14b-q5_k_m": (
-        *("transformer-q5_k_m", "umt5-bf16-shards", "vae-bf16", "clip-fp16"),
-        "lightx2v-rank64",
-    ),
-    "steadydancer-14b-q6_k": (
-        *("transformer-q6_k-from-fp8", "umt5-gguf-q6_k", "vae-bf16", "clip-fp16"),
-        "lightx2v-rank64",
-    ),
-    "steadydancer-14b-q8_0": (
-        *("transformer-q8_0", "umt5-gguf-q8_0", "vae-bf16", "clip-fp16"),
-        "lightx2v-rank64",
-    ),
-}
 ROLES = ("transformer", "text_encoder", "vae", "image_encoder")
+# Model -> the asset of each of these roles.
+MODELS: dict[str, tuple[str, str, str, str]] = {
+    GOLDEN_MODEL: ("transformer-fp32", "umt5-fp32-shards", "vae-fp32", "clip-fp32"),
+    "steadydancer-14b-fp16": ("transformer-fp16", "umt5-bf16", "vae-diffusers-fp32", "clip-open-fp16"),
+    "steadydancer-14b-fp8": ("transformer-fp8", "umt5-fp8", "vae-bf16", "clip-fp16"),
+    "steadydancer-14b-int8": ("transformer-int8-quanto", "umt5-fp16", "vae-kijai-bf16", "clip-fp16"),
+    "steadydancer-14b-q4_k_m": ("transformer-q4_k_m", "umt5-gguf-q5_k_m", "vae-bf16", "clip-fp16"),
+    "steadydancer-14b-q5_k_m": ("transformer-q5_k_m", "umt5-bf16-shards", "vae-bf16", "clip-fp16"),
+    "steadydancer-14b-q6_k": ("transformer-q6_k-from-fp8", "umt5-gguf-q6_k", "vae-bf16", "clip-fp16"),
+    "steadydancer-14b-q8_0": ("transformer-q8_0", "umt5-gguf-q8_0", "vae-bf16", "clip-fp16"),
+}
+GOLDEN_LORA, WIDE_LORA = "lightx2v-original", "lightx2v-rank64"
 # Beside what the models name: a second 16-bit file, and what a conversion makes here.
 FURTHER = ("transformer-mbf16", "transformer-int8-block")
 
@@ -92,7 +75,7 @@ class TinyModels:
 def write_tiny_models(folder: Path, models: Collection[str] = tuple(MODELS)) -> TinyModels:
     """All files of the models, under ``folder``; takes about a second for all of them."""
     shipped = load_catalogue(resources() / "catalogue.toml")
-    names = {name for model in models for name in MODELS[model]} | {"tokenizer"}
+    names = {name for model in models for name in assets_of(model)}
     extra = [name for name in FURTHER if "steadydancer-14b-fp16" in models]
     hub = folder / "hub"
     for name in sorted({*names, *extra}):
@@ -113,6 +96,11 @@ def write_tiny_models(folder: Path, models: Collection[str] = tuple(MODELS)) -> 
     return TinyModels(hub, path)
 
 
+def assets_of(model_id: str) -> tuple[str, ...]:
+    """All that a model needs, its preset's LoRA included."""
+    return (*MODELS[model_id], "tokenizer", GOLDEN_LORA if model_id == GOLDEN_MODEL else WIDE_LORA)
+
+
 def toy_of(model_id: str) -> Toy:
     """The float weights behind a model's files."""
     return golden_toy() if model_id == GOLDEN_MODEL else wide_toy()
@@ -120,7 +108,7 @@ def toy_of(model_id: str) -> Toy:
 
 def _write(name: str, asset: Asset, paths: list[Path]) -> None:
     first = paths[0]
-    toy = golden_toy() if name in MODELS[GOLDEN_MODEL] else wide_toy()
+    toy = golden_toy() if name in assets_of(GOLDEN_MODEL) else wide_toy()
     if asset.role == "tokenizer":
         write_tokenizer(first.parent)
     elif asset.layout == "gguf":
@@ -169,8 +157,8 @@ STATES: dict[str, Callable[[Toy], formats.State]] = {
     "vae-bf16": lambda _: formats.cast(vae_state(), torch.bfloat16),
     "vae-kijai-bf16": lambda _: formats.cast(vae_state(), torch.bfloat16),
     "vae-diffusers-fp32": lambda _: formats.vae_diffusers(vae_state()),
-    "lightx2v-rank64": lambda toy: formats.cast(toy.lora, torch.bfloat16),
-    "lightx2v-original": lambda toy: formats.cast(toy.lora, torch.bfloat16),
+    WIDE_LORA: lambda toy: formats.cast(toy.lora, torch.bfloat16),
+    GOLDEN_LORA: lambda toy: formats.cast(toy.lora, torch.bfloat16),
 }
 
 
@@ -204,8 +192,8 @@ def _file_table(path: str, repository: Path, stated: bool) -> dict[str, Any]:
 
 
 def _model_table(model: CatalogueModel, extra: list[str]) -> dict[str, Any]:
-    *parts, lora = MODELS[model.id]
-    chosen = {role: [name] for role, name in zip(ROLES, parts, strict=True)} | {"tokenizer": ["tokenizer"]}
+    *parts, tokenizer, lora = assets_of(model.id)
+    chosen = {role: [name] for role, name in zip(ROLES, parts, strict=True)} | {"tokenizer": [tokenizer]}
     chosen["transformer"] += [name for name in extra if name in model.parts["transformer"]]
     return {
         "title": model.title,
