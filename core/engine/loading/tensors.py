@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +15,7 @@ from torch import Tensor
 from core.errors import BadCheckpoint
 
 AGAIN = "Download the file again."
-CHUNK_BYTES = 8 << 20
-# How far the system is asked to read ahead, and how much of it in one call: Linux takes no more at once.
-AHEAD_BYTES = 64 << 20
-AHEAD_STEP_BYTES = 1 << 20
+CHUNK_BYTES = 32 << 20
 # A header may name so many things, and one more for each so many bytes of its file: what is kept of it then
 # stays small beside the file, whatever it claims.
 FREE_COUNT = 1000
@@ -98,7 +94,8 @@ class Checkpoint:
 class TensorReader:
     """Reads stored tensors. Calling it gives a tensor of its own on the CPU, in the stored dtype.
 
-    Files are read with plain reads, which are as fast as the disk; a cold mapping is read page by page.
+    Files are read with plain large reads: that is as fast as ``cat`` (``speed.py`` measures it), while advice
+    to the system or a thread that reads ahead cost time. A cold mapping is slower, it is read page by page.
 
     Raises:
         BadCheckpoint: from every read, when a file cannot be read or is shorter than it was.
@@ -108,7 +105,6 @@ class TensorReader:
         self._entries = entries
         self._files: dict[Path, FileIO] = {}
         self._maps: dict[Path, mmap.mmap | None] = {}
-        self._announced: dict[Path, int] = {}
         self._staging: Tensor | None = None
 
     def __call__(self, name: str) -> Tensor:
@@ -130,13 +126,25 @@ class TensorReader:
         if device.type == "cpu" and target == stored:
             return self._mapped(name)
         out = torch.empty(entry.size_bytes // stored.itemsize, dtype=target, device=device)
-        step = CHUNK_BYTES // stored.itemsize
-        for first in range(0, len(out), step):
-            part = out[first : first + step]
-            chunk = self._stage(len(part) * stored.itemsize, device)
-            self._read(entry, first * stored.itemsize, chunk)
-            part.copy_(chunk.view(stored).to(device))  # the conversion runs on the device
+        done = 0
+        for chunk in self.chunks(name, device):
+            values = chunk.view(stored).to(device)
+            out[done : done + len(values)] = values  # the conversion runs on the device
+            done += len(values)
         return out.view(entry.raw_shape)
+
+    def chunks(self, name: str, device: torch.device) -> Iterator[Tensor]:
+        """The bytes of a tensor in the buffer between file and device, pinned for a GPU.
+
+        Each chunk is overwritten by the next one.
+        """
+        entry = self._entries[name]
+        if self._staging is None:
+            self._staging = torch.empty(CHUNK_BYTES, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        for offset in range(0, entry.size_bytes, CHUNK_BYTES):
+            chunk = self._staging[: entry.size_bytes - offset]
+            self._read(entry, offset, chunk)
+            yield chunk
 
     def close(self) -> None:
         """Close the files. Tensors that are mapped keep their mapping."""
@@ -182,31 +190,12 @@ class TensorReader:
         try:
             file.seek(entry.start + offset)
             while done < len(view):
-                self._announce(entry.file, file, entry.start + offset + done)
-                count = file.readinto(view[done : done + CHUNK_BYTES])
+                count = file.readinto(view[done:])
                 if not count:
                     raise bad_file(entry.file, f"ends inside the tensor {entry.key}", entry.key)
                 done += count
         except OSError as error:
             raise bad_file(entry.file, f"cannot be read: {error.strerror}") from error
-
-    def _announce(self, path: Path, file: FileIO, place: int) -> None:
-        """Let the system read on while the bytes at ``place`` are copied and converted."""
-        if not hasattr(os, "posix_fadvise"):
-            return
-        first = max(self._announced.get(path, 0), place)
-        if first > place + AHEAD_BYTES:  # a jump backwards
-            first = place
-        for start in range(first, place + AHEAD_BYTES, AHEAD_STEP_BYTES):
-            os.posix_fadvise(file.fileno(), start, AHEAD_STEP_BYTES, os.POSIX_FADV_WILLNEED)
-            self._announced[path] = start + AHEAD_STEP_BYTES
-
-    def _stage(self, size_bytes: int, device: torch.device) -> Tensor:
-        """The buffer between file and device, pinned for a GPU; the next call overwrites it."""
-        if self._staging is None:
-            pinned = device.type == "cuda"
-            self._staging = torch.empty(CHUNK_BYTES, dtype=torch.uint8, pin_memory=pinned)
-        return self._staging[:size_bytes]
 
 
 def most_names(file_bytes: int) -> int:
