@@ -140,6 +140,11 @@ def _companions(
 
         Autoencoder(report, device, shapes.vae).differences(clips[-1], shapes.tiles)
 
+    def trained() -> None:
+        from core.evaluation.memory_peaks.trained import tiles_of_the_embedded_model
+
+        tiles_of_the_embedded_model(report, device)
+
     def text() -> None:
         from core.engine.models.umt5 import umt5_config
         from core.evaluation.memory_peaks.encoders import text_encoder
@@ -158,6 +163,7 @@ def _companions(
     tiled = [(clips[0], dtype, tile) for dtype in ("float32", "bfloat16") for tile in shapes.tiles]
     return [
         ("VAE differences", differences),
+        ("trained tiles", trained),
         *(
             (f"VAE {clip.name} {dtype} {tile}", partial(vae, clip, dtype, tile))
             for clip, dtype, tile in [*ways, *tiled]
