@@ -97,13 +97,7 @@ class Precision:
             return cls(DTYPES[plan.weights], False, "dequantise")
         if plan.matmul == INT8:
             return cls(torch.bfloat16, True, INT8)
-        if plan.matmul not in DTYPES:
-            raise BadSetting(
-                f"Products in {plan.matmul} cannot be computed.",
-                value=plan.matmul,
-                limit=", ".join((*DTYPES, INT8)),
-            )
-        return cls(DTYPES[plan.matmul], True, "dequantise")
+        return cls(_float_dtype(plan.matmul, "The transformer"), True, "dequantise")
 
 
 def transformer_file(path: Path, sizes: Sizes, precision: Precision, weights: str) -> TransformerFile:
@@ -140,6 +134,7 @@ def _assemble(
     from core.engine.memory.residency import Parts, make_residency
     from core.engine.memory.transformer_part import unpatched
 
+    vae_dtype = _float_dtype(plan.vae_dtype, "The video autoencoder")
     loras = _loras(plan, sizes)
     placed = make_residency(
         plan,
@@ -173,6 +168,13 @@ def model_spec(model: str, architecture: Architecture) -> ModelSpec:
         pose_canvas_area=POSE_CANVAS_AREA,
         default_negative_prompt=NEGATIVE_PROMPT,
     )
+
+
+def _float_dtype(name: str, what: str) -> torch.dtype:
+    if name not in DTYPES:
+        message = f"{what} cannot be computed in {name}."
+        raise BadSetting(message, value=name, limit=", ".join(DTYPES), action="Choose another precision.")
+    return DTYPES[name]
 
 
 def _loras(plan: Plan, sizes: Sizes) -> LoraSet | None:

@@ -104,7 +104,7 @@ def test_weights_and_products_follow_the_plan(weights: str, matmul: str, expecte
 
 
 def test_products_that_cannot_be_computed_are_refused() -> None:
-    with pytest.raises(BadSetting, match="Products in int3"):
+    with pytest.raises(BadSetting, match="cannot be computed in int3"):
         Precision.of(replace(PLAN, weights="fp8", matmul="int3"))
 
 
