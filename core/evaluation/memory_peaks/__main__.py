@@ -138,7 +138,7 @@ def _companions(
     def differences() -> None:
         from core.evaluation.memory_peaks.autoencoder import Autoencoder
 
-        Autoencoder(report, device, shapes.vae).differences(clips[-1], shapes.tiles)
+        Autoencoder(report, device, shapes.vae).differences(clips[0], shapes.tiles)
 
     def trained() -> None:
         from core.evaluation.memory_peaks.trained import tiles_of_the_embedded_model

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.engine.interfaces import AllResident, Check, Hooks, never
+from core.engine.linear.lora import LoraSet
+from core.engine.loading.checkpoint import expected_shapes
 from core.engine.memory.residency import Parts, make_residency
 from core.engine.memory.tiles import TiledVAE
 from core.engine.memory.transformer_part import TransformerPart
@@ -17,8 +21,9 @@ from core.engine.models.config import TransformerConfig
 from core.errors import BadSetting, Cancelled
 from core.evaluation.memory_peaks.forwards import Clip, random_conditions
 from core.evaluation.memory_peaks.weights import RandomTransformer
-from core.types import Plan, Sampling, Size
+from core.types import Lora, Plan, Sampling, Size
 from tests.core.engine.tiny_wan import Watcher
+from tests.fakes.tiny_weights import random_lora
 
 CPU = torch.device("cpu")
 CONFIG = TransformerConfig(
@@ -150,6 +155,26 @@ def test_loras_are_put_in_after_each_filling_before_a_block_moves_out() -> None:
     expected = forward(whole)
     assert not torch.equal(plain, expected)
     part = TransformerPart(source, CPU, patch, blocks_resident=0)
+    for _ in range(2):
+        part.bring()
+        assert torch.equal(forward(part.module), expected)
+        part.release()
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "fp8"])
+def test_real_loras_merged_or_live_travel_with_streamed_blocks(kind: str, tmp_path: Path) -> None:
+    source = RandomTransformer(CONFIG, kind)
+    whole = source.build()
+    state = {name: torch.empty(shape) for name, shape in expected_shapes(CONFIG).items()}
+    save_file(random_lora(state, seed=2), tmp_path / "lora.safetensors")
+    asked = [Lora(str(tmp_path / "lora.safetensors"), 0.7)]
+    source.fill(whole, CPU)
+    plain = forward(whole)
+    LoraSet.open(asked, expected_shapes(CONFIG)).patch(whole)
+    expected = forward(whole)
+    assert not torch.equal(plain, expected)
+    loras = LoraSet.open(asked, expected_shapes(CONFIG))
+    part = TransformerPart(source, CPU, loras.patch, blocks_resident=1)
     for _ in range(2):
         part.bring()
         assert torch.equal(forward(part.module), expected)
