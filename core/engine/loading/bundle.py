@@ -141,7 +141,7 @@ def _assemble(
         device,
         transformer,
         Parts(
-            vae=lambda: _vae(plan, files["vae"], device, sizes),
+            vae=lambda: _vae(files["vae"], device, vae_dtype, sizes),
             image_encoder=lambda: _image_encoder(files["image_encoder"], device, sizes),
             text_encoder=_text_encoder(plan, files, device, sizes),
         ),
@@ -191,16 +191,10 @@ def _text_encoder(plan: Plan, files: Mapping[Role, Path], device: torch.device, 
     return load_umt5(files["text_encoder"], files["tokenizer"], place, config=sizes.text)
 
 
-def _vae(plan: Plan, path: Path, device: torch.device, sizes: Sizes) -> VideoVAE:
+def _vae(path: Path, device: torch.device, dtype: torch.dtype, sizes: Sizes) -> VideoVAE:
     from core.engine.models.wan_vae import load_wan_vae
 
-    if plan.vae_dtype not in DTYPES:
-        raise BadSetting(
-            f"The video autoencoder cannot compute in {plan.vae_dtype}.",
-            value=plan.vae_dtype,
-            limit=", ".join(DTYPES),
-        )
-    return load_wan_vae(path, device, DTYPES[plan.vae_dtype], **sizes.vae)
+    return load_wan_vae(path, device, dtype, **sizes.vae)
 
 
 def _image_encoder(path: Path, device: torch.device, sizes: Sizes) -> ImageEncoder:
