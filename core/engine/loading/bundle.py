@@ -70,12 +70,6 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
     return _assemble(plan, device, hooks, sizes, files, transformer, model_spec(plan.model, architecture))
 
 
-def check_transformer(path: Path, plan: Plan) -> None:
-    """Look at the headers alone; raises ``BadCheckpoint`` for a damaged, incomplete or other model's file."""
-    sizes = sizes_of(architecture_of(plan.model))
-    transformer_file(path, sizes, Precision.of(plan), plan.weights)
-
-
 @dataclass(frozen=True)
 class Precision:
     """How weights stand and products are computed.
