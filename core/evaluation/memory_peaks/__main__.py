@@ -78,7 +78,8 @@ def main() -> int:
     report = Report(arguments.out, arguments.limit_s)
     shapes = TINY_SHAPES if arguments.tiny else REAL
     for what, work in _steps(report, shapes, device, quick=arguments.quick):
-        report.run(what, work)
+        if any(word in what for word in arguments.only or [what]):
+            report.run(what, work)
     sys.stdout.write(f"{table(report)}\n")
     return int(bool(report.failures) or not all(check.passed for check in report.checks))
 
@@ -87,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m core.evaluation.memory_peaks", description=__doc__)
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--quick", action="store_true", help="bf16 and fp8, the larger size only")
+    parser.add_argument("--only", action="append", metavar="WORD", help="steps with this word in their name")
     parser.add_argument("--tiny", action="store_true", help="small networks, to try the program")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="start nothing new after so long")
     return parser.parse_args()

@@ -79,6 +79,11 @@ class Forwards:
         )
         self._measure(part, kind, f"streamed, {blocks_resident} blocks stay", clips, self.config)
 
+    def forward(self, part: TransformerPart, clip: Clip) -> None:
+        """One forward, weights brought before."""
+        part.bring()
+        self._velocity(part, clip, self.config)()
+
     def copy_rate(self) -> None:
         """Bytes a second from host memory to the device: pinned and ordinary."""
         target = torch.empty(COPY_BYTES, dtype=torch.uint8, device=self.device)
