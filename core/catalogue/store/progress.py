@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from core.catalogue.speed import Speed
+
 WorkPhase = Literal["download", "verify", "copy", "convert"]
-_SMOOTHING_S: Final = 5.0
 _EVERY_S: Final = 0.1
 
 
@@ -108,26 +109,3 @@ class Totals:
                 phase, key, len(self._finished), self._files_total, done, self._bytes_total, speed, eta_s
             )
         )
-
-
-class Speed:
-    """Bytes a second over the latest seconds, older ones fading."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._since = clock()
-        self._pending = 0
-        self.bytes_per_s: float | None = None
-
-    def add(self, size_bytes: int) -> None:
-        """So many more bytes have come."""
-        self._pending += size_bytes
-        elapsed = self._clock() - self._since
-        if elapsed < _EVERY_S:
-            return
-        now = self._pending / elapsed
-        weight = min(1.0, elapsed / _SMOOTHING_S)
-        before = self.bytes_per_s
-        self.bytes_per_s = now if before is None else before + weight * (now - before)
-        self._since += elapsed
-        self._pending = 0

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from core.catalogue.speed import Speed
+
 TransferPhase = Literal["download", "verify"]
 Check = Callable[[], None]
 
 _TOLD_EVERY_S: Final = 0.1
-_SAMPLE_S: Final = 0.5
-_NEW_SHARE: Final = 0.3
 _NAP_S: Final = 0.2
 
 
@@ -99,40 +99,27 @@ class Progress:
         self._tell = tell
         self._clock = clock
         self._told_at = float("-inf")
-        self._speed: float | None = None
-        self._since: float | None = None
-        self._moved = 0
+        self._speed = Speed(clock.now)
 
     def at(self, bytes_done: int, phase: TransferPhase, moved: int = 0) -> None:
         """So much is done; ``moved`` bytes came over the network since the last call."""
         now = self._clock.now()
-        self._measure(now, moved)
+        if phase == "download":
+            self._speed.add(moved)
         if now - self._told_at >= _TOLD_EVERY_S and bytes_done < self._total:
             self._report(bytes_done, phase, now)
 
     def begin(self, bytes_done: int, phase: TransferPhase) -> None:
         """Tell where it starts, at once; pauses before it do not count for the speed."""
-        self._since, self._moved = None, 0
+        self._speed.skip()
         self._report(min(bytes_done, self._total), phase, self._clock.now())
 
     def end(self) -> None:
         """Tell that the file is in its place."""
         self._report(self._total, "download", self._clock.now())
 
-    def _measure(self, now: float, moved: int) -> None:
-        if self._since is None:
-            self._since = now
-        self._moved += moved
-        elapsed = now - self._since
-        if elapsed < _SAMPLE_S:
-            return
-        latest = self._moved / elapsed
-        before = latest if self._speed is None else self._speed
-        self._speed = before + _NEW_SHARE * (latest - before)
-        self._since, self._moved = now, 0
-
     def _report(self, bytes_done: int, phase: TransferPhase, now: float) -> None:
         self._told_at = now
-        speed = self._speed if phase == "download" else None
+        speed = self._speed.bytes_per_s if phase == "download" else None
         eta_s = (self._total - bytes_done) / speed if speed else None
         self._tell(TransferProgress(bytes_done, self._total, speed, eta_s, phase))
