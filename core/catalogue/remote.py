@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,13 @@ from core.errors import NetworkError
 
 USER_AGENT: Final = "Pirouette"
 _YES: Final = ("1", "true", "yes", "on")
+
+
+def content_hash(sha256: str | None, blob_id: str | None, size_bytes: int) -> hashlib._Hash:
+    """The hash to feed with a file's bytes: git's where only that is known, else SHA-256."""
+    if sha256 is None and blob_id is not None:
+        return hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
+    return hashlib.sha256()
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class RemoteFile:
     blob_id: str | None
     url: str
     mirrors: tuple[str, ...] = ()
+
+    def new_hash(self) -> hashlib._Hash:
+        """The hash to feed with its bytes; ``sha256`` or else ``blob_id`` is what should come out."""
+        return content_hash(self.sha256, self.blob_id, self.size_bytes)
 
 
 @dataclass(frozen=True)

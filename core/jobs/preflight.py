@@ -26,7 +26,6 @@ from core.types import MediaInput, Plan, RenderRequest, Size, Trim
 # As long as process ids get: the unfinished file's name has one in it.
 _LARGEST_PID = 2**32 - 1
 MIN_FREE_BYTES = 200 * 1024 * 1024
-_HASH_CHUNK_BYTES = 1024 * 1024
 FreeBytes = Callable[[Path], int]
 
 
@@ -206,11 +205,8 @@ def _pin(item: MediaInput) -> MediaInput:
     path = Path(item.path)
     if item.sha256 is not None or not path.is_file():
         return item
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return replace(item, sha256=digest.hexdigest())
+        return replace(item, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _same_file(one: Path, other: Path) -> bool:

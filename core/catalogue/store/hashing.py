@@ -6,8 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from core.catalogue.remote import content_hash
 from core.catalogue.store.manifest import StoredFile
 from core.catalogue.store.progress import Check, go_on
 from core.errors import DiskError
@@ -21,11 +22,9 @@ def no_bytes(_: int) -> None:
     """For callers that count nothing."""
 
 
-def new_hash(file: StoredFile, size_bytes: int) -> Any:
-    """The hash to feed with the bytes of ``file``; SHA-256 where both or none are known."""
-    if file.sha256 is None and file.blob_id is not None:
-        return hashlib.sha1(f"blob {size_bytes}\0".encode(), usedforsecurity=False)
-    return hashlib.sha256()
+def new_hash(file: StoredFile, size_bytes: int) -> hashlib._Hash:
+    """The hash to feed with the bytes of ``file``."""
+    return content_hash(file.sha256, file.blob_id, size_bytes)
 
 
 def expected(file: StoredFile) -> str | None:

@@ -24,7 +24,7 @@ from core.catalogue.transfer.pace import (
     TransferProgress,
     wait,
 )
-from core.catalogue.transfer.part import Part, lock_path, new_hash
+from core.catalogue.transfer.part import Part, lock_path
 from core.errors import BadCheckpoint, DiskError, NetworkError
 from core.media.disk import disk_error, existing_folder
 
@@ -186,7 +186,7 @@ def _is_there(job: _Job, progress: Progress) -> bool:
     file, target = job.file, job.target
     if not target.is_file() or target.stat().st_size != file.size_bytes:
         return False
-    state, done = new_hash(file), 0
+    state, done = file.new_hash(), 0
     progress.begin(0, "verify")
     with target.open("rb") as reader:
         while piece := reader.read(_PIECE_BYTES):

@@ -6,7 +6,6 @@ the process. After a power failure the end may be wrong; the hash over the whole
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -34,13 +33,6 @@ def part_path(file: RemoteFile, target: Path) -> Path:
 def lock_path(file: RemoteFile, target: Path) -> Path:
     """What is locked while a process writes them."""
     return target.with_name(f"{_name(file)}.lock")
-
-
-def new_hash(file: RemoteFile) -> hashlib._Hash:
-    """SHA-256, or git's hash of a blob where the hub has no more."""
-    if file.sha256:
-        return hashlib.sha256()
-    return hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
 
 
 def _name(file: RemoteFile) -> str:
@@ -76,7 +68,7 @@ class Part:
         self._new_sidecar = self.path.with_name(f"{self.path.name}.json.new")
         self._remote = file
         self._target = target
-        self._hash = new_hash(file)
+        self._hash = file.new_hash()
         self._safe = 0
         with _on_disk(target):
             self._file = self.path.open("ab", buffering=0)
@@ -131,7 +123,7 @@ class Part:
             self._file.truncate(0)
         self.length = self._safe = 0
         self.url = self.etag = None
-        self._hash = new_hash(self._remote)
+        self._hash = self._remote.new_hash()
 
     def comes_from(self, url: str, etag: str | None) -> None:
         """Note the source of what follows."""
