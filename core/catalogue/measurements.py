@@ -201,16 +201,6 @@ class Measurements:
         times = [time_s for measurement in found if (time_s := measurement.forward_s) is not None]
         return statistics.median(times[:_NEWEST]) if times else None
 
-    def vram_peak(self, **selection: Unpack[Selection]) -> int | None:
-        """Highest video memory in bytes that a finished render of this selection took."""
-        found = self.find(**(selection | {"ok": True}))
-        return max((one.vram_peak_bytes for one in found if one.vram_peak_bytes is not None), default=None)
-
-    def ram_peak(self, **selection: Unpack[Selection]) -> int | None:
-        """Highest host memory of the engine in bytes, likewise."""
-        found = self.find(**(selection | {"ok": True}))
-        return max((one.ram_peak_bytes for one in found), default=None)
-
     def _with_database(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do ``work`` in one transaction; once more with a new file where the file is damaged."""
         try:

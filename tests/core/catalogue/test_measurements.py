@@ -60,25 +60,22 @@ def test_nothing_is_made_before_the_first_record(store: Measurements) -> None:
         max_size=12,
     )
 )
-def test_medians_and_peaks_are_those_of_the_same_configuration(
+def test_medians_are_those_of_the_same_configuration(
     rows: list[tuple[str, int, float, bool]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Measurements(Path(folder) / "measurements.sqlite")
         for key, tokens, forward_s, ok in rows:
-            peak = int(forward_s * 1000)
-            store.record(timed(forward_s, gpu_key=key, tokens=tokens, ok=ok, vram_peak_bytes=peak))
+            store.record(timed(forward_s, gpu_key=key, tokens=tokens, ok=ok))
         for key in ("a", "b"):
             for tokens in (5, 6):
                 times = [row[2] for row in rows if row[:2] == (key, tokens) and row[3]]
                 found = store.forward_seconds(key, *EXACT[1:], tokens)
                 assert found == (pytest.approx(statistics.median(times)) if times else None)
-                peak = max((int(time * 1000) for time in times), default=None)
-                assert store.vram_peak(gpu_key=key, tokens=tokens) == peak
 
 
 def test_every_part_of_the_configuration_counts(store: Measurements) -> None:
-    store.record(timed(2.0, ram_peak_bytes=GIB))
+    store.record(timed(2.0))
     assert store.forward_seconds(*EXACT, 52_992) == 2.0
     assert store.forward_seconds(*EXACT, 52_992, blocks_resident=12) == 2.0
     assert store.forward_seconds(*EXACT, 52_992, blocks_resident=11) is None
@@ -86,8 +83,6 @@ def test_every_part_of_the_configuration_counts(store: Measurements) -> None:
     for index in range(len(EXACT)):
         other = (*EXACT[:index], "other", *EXACT[index + 1 :])
         assert store.forward_seconds(*other, 52_992) is None
-    assert store.vram_peak(model=EXACT[1]) is None  # nobody told it
-    assert store.ram_peak(model=EXACT[1]) == GIB
 
 
 def test_renders_without_a_timed_forward_do_not_count(store: Measurements) -> None:
