@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from core.catalogue.addresses import checked_endpoint
 from core.catalogue.catalogue import Asset, CatalogueFile
-from core.catalogue.hub_listing import Known, Listing, github_file, list_repository, missing
+from core.catalogue.hub_listing import Known, Listing, github_file, head_file, list_repository, missing
 from core.catalogue.remote import USER_AGENT, RemoteFile, ResolvedAsset, offline_error, offline_wanted
 from core.catalogue.transfer.http import new_session
 from core.catalogue.transfer.pace import Clock, Patience, SystemClock
@@ -17,6 +18,7 @@ from core.errors import BadCheckpoint, BadSetting, NetworkError
 
 __all__ = ["ENDPOINT", "Hub", "RemoteFile", "ResolvedAsset"]
 
+_Told = TypeVar("_Told")
 ENDPOINT: Final = "https://huggingface.co"
 GITHUB: Final = "https://raw.githubusercontent.com"
 GITHUB_API: Final = "https://api.github.com"
@@ -88,31 +90,44 @@ class Hub:
 
     def _file(self, asset: Asset, wanted: CatalogueFile, listing: Listing) -> RemoteFile:
         path = _match(asset, wanted, listing.files)
-        known = listing.files[path]
+        known = listing.files[path] or self._asked_singly(asset.repository, listing.commit, path)
         _check_pinned(asset, wanted, path, known)
         url, *mirrors = (
             _url(endpoint, asset.repository, listing.commit, path)
             for endpoint in (self.endpoint, *self.mirrors)
         )
+        if known.sha256 is None and wanted.sha256 is not None:
+            known = replace(known, sha256=wanted.sha256)  # says more than the hash in git
         return _remote(asset, listing.commit, path, known, url, tuple(mirrors))
+
+    def _asked_singly(self, repository: str, commit: str, path: str) -> Known:
+        return self._first_of(
+            lambda endpoint, token: head_file(
+                endpoint, token, repository, commit, path, self._patience, self._clock
+            )
+        )
 
     def _listing(self, repository: str, revision: str) -> Listing:
         self._refuse_offline()
         key = repository, revision
         if key not in self._listings:
-            self._listings[key] = self._first_answer(repository, revision)
+            self._listings[key] = self._first_of(
+                lambda endpoint, token: list_repository(
+                    endpoint, token, repository, revision, self._patience, self._clock
+                )
+            )
         return self._listings[key]
 
-    def _first_answer(self, repository: str, revision: str) -> Listing:
+    def _first_of(self, ask: Callable[[str, str | None], _Told]) -> _Told:
         """Of the endpoint, or of a mirror where the endpoint fails; the token is for the endpoint."""
         asked: list[tuple[str, str | None]] = [
             (self.endpoint, self.token),
-            *((m, None) for m in self.mirrors),
+            *((mirror, None) for mirror in self.mirrors),
         ]
         problems: list[NetworkError] = []
         for endpoint, token in asked:
             try:
-                return list_repository(endpoint, token, repository, revision, self._patience, self._clock)
+                return ask(endpoint, token)
             except NetworkError as error:
                 problems.append(error)
         raise problems[0]

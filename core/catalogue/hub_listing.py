@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 import requests
@@ -17,16 +18,19 @@ from core.catalogue.transfer.http import retry_after
 from core.catalogue.transfer.pace import Clock, Patience, wait
 from core.errors import BadSetting, NetworkError, PirouetteError
 
+_Told = TypeVar("_Told")
 TIMEOUT_S: Final = 20.0
 _ASK_LATER: Final = (408, 425, 429)
 _RETRY: Final = "Check the network connection and try again."
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SHA1: Final = re.compile(r"[0-9a-f]{40}")
 # A mirror that answers with a login page, say.
 _NOT_UNDERSTOOD: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a server tells of one file; one of the two hashes is there."""
+    """What a server tells of one file, at most one of the two hashes."""
 
     size_bytes: int
     sha256: str | None
@@ -35,10 +39,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a repository at a commit, by path."""
+    """The files of a repository at a commit, by path; None for one of which only the name was told."""
 
     commit: str
-    files: Mapping[str, Known]
+    files: Mapping[str, Known | None]
 
 
 def list_repository(
@@ -50,15 +54,53 @@ def list_repository(
         NetworkError: the hub cannot be reached, refuses, or answers with something else.
         BadSetting: there is no such repository or revision.
     """
+    api = _quiet_api(endpoint, token)
+
+    def ask() -> Listing:
+        told = api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
+        return Listing(told.sha or revision, {str(one.rfilename): _known(one) for one in told.siblings})
+
+    return _asked(ask, endpoint, repository, revision, patience, clock)
+
+
+def head_file(
+    endpoint: str,
+    token: str | None,
+    repository: str,
+    commit: str,
+    path: str,
+    patience: Patience,
+    clock: Clock,
+) -> Known:
+    """Ask for one file, of which the listing gave the name only, as some mirrors' do.
+
+    Raises:
+        NetworkError, BadSetting: as for ``list_repository``.
+    """
+    api = _quiet_api(endpoint, token)
+    url = f"{endpoint}/{repository}/resolve/{quote(commit, safe='')}/{quote(path)}"
+
+    def ask() -> Known:
+        told = api.get_hf_file_metadata(url=url, timeout=TIMEOUT_S)
+        etag = str(told.etag or "")
+        return Known(
+            int(told.size), etag if _SHA256.fullmatch(etag) else None, etag if _SHA1.fullmatch(etag) else None
+        )
+
+    return _asked(ask, endpoint, repository, commit, patience, clock)
+
+
+def _asked(
+    ask: Callable[[], _Told], endpoint: str, repository: str, revision: str, patience: Patience, clock: Clock
+) -> _Told:
+    """The answer; what another try may better is asked again, the rest becomes one sentence."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    api = _quiet_api(endpoint, token)
     # The second is the root of the errors of the HTTP library, which differs between versions.
     broken = cast(tuple[type[Exception], ...], (OSError, *HfHubHTTPError.__bases__))
     for failures in range(1, patience.attempts + 1):
         try:
-            told = api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
-            return Listing(str(told.sha), {one.rfilename: _known(one) for one in told.siblings})
+            return ask()
         except broken as error:
             problem = _problem(error, endpoint, repository, revision)
             if problem is not None or failures == patience.attempts:
@@ -82,10 +124,12 @@ def _quiet_api(endpoint: str, token: str | None) -> Any:
     return HfApi(endpoint=endpoint, token=token or False, library_name=USER_AGENT)
 
 
-def _known(sibling: Any) -> Known:
+def _known(sibling: Any) -> Known | None:
     """Of a large file the SHA-256; its blob in git is only a pointer."""
     if sibling.lfs is not None:
         return Known(int(sibling.lfs.size), str(sibling.lfs.sha256), None)
+    if sibling.size is None or sibling.blob_id is None:
+        return None
     return Known(int(sibling.size), None, str(sibling.blob_id))
 
 
