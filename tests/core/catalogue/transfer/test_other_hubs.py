@@ -99,9 +99,7 @@ def asset(*files: CatalogueFile) -> Asset:
     return Asset("a", "A", "transformer", "maker/model", files, "fp16", "wan", "?")
 
 
-def test_sizes_and_hashes_are_asked_for_file_by_file_where_the_listing_has_none(
-    plain, tmp_path: Path
-) -> None:
+def test_a_bare_listing_is_completed_file_by_file(plain, clock, tmp_path: Path) -> None:
     handler, endpoint = plain
     found = Hub(endpoint).resolve(asset(CatalogueFile("a.bin"), CatalogueFile("b.json")))
     assert found.revision == COMMIT
