@@ -16,6 +16,8 @@ from core.types import Plan, Sampling, Size
 
 _LARGEST_FACTOR = 2.0
 _MOST = 200
+# Free memory differs a little from time to time; by more than this share it is another situation.
+_AS_MUCH = 0.95
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,16 @@ def learn(
     return Learned(
         *_time_factors(found, sizes, weights_of, replace(speed, corrections=None)),
         peaks=_peak_factors(found, sizes, weights_of),
-        failed=tuple(_as_plan(row) for row in found if not row.ok and row.lacked == "vram"),
+        failed=tuple(_as_plan(row) for row in found if _failed_with_as_much(row, budget)),
     )
+
+
+def _failed_with_as_much(row: Measurement, budget: Budget) -> bool:
+    """Whether video memory did not suffice, and no other program held much of it that is free by now."""
+    if row.ok or row.lacked != "vram":
+        return False
+    then, now = row.vram_free_bytes, budget.vram_bytes
+    return then is None or now is None or then >= now * _AS_MUCH
 
 
 def _time_factors(

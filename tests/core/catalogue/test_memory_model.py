@@ -204,6 +204,19 @@ def test_what_has_failed_is_not_planned_again(catalogue: Catalogue, tmp_path: Pa
     assert second.blocks_resident < first.blocks_resident
 
 
+def test_a_failure_beside_other_programs_is_forgotten_once_they_are_gone(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    there = machine(24, 64)
+    memories = Measurements(tmp_path / "measurements.sqlite")
+    first = plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories)
+    lacked = measured(there, first, ok=False, lacked="vram", seconds={})
+    memories.record(replace(lacked, vram_free_bytes=12 * GIB))
+    assert plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories) == first
+    memories.record(replace(lacked, vram_free_bytes=24 * GIB))
+    assert plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories) != first
+
+
 def test_installed_files_win_where_nothing_else_tells_plans_apart(catalogue: Catalogue) -> None:
     there = machine(80, 128, (8, 0))
     for asset, model in (("transformer-fp32", "fp32"), ("transformer-mbf16", "fp16")):
