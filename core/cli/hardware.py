@@ -5,30 +5,37 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
+from core.catalogue.catalogue import Catalogue
+from core.catalogue.entries import entry
+from core.catalogue.measurements import Measurements
+from core.catalogue.planner import plan
+from core.catalogue.planning.budget import budget_for
+from core.catalogue.planning.reasons import advice, obstacles, seconds
+from core.catalogue.store import open_store
+from core.catalogue.store.selection import ANY_14B
 from core.cli.console import print_json
 from core.codec import to_data
+from core.errors import PirouetteError
 from core.hardware import Drive, Gpu, GpuProcess, Machine, inspect_machine
 from core.settings import places
+from core.types import MediaInput, Output, RenderRequest
 
 _GIB: Final = 2**30
 _UNKNOWN: Final = "unknown"
 _INDENT: Final = 12
-# Compute capability below which current builds of torch have no kernels.
-_OLDEST: Final = (7, 5)
-# Video memory for the 14B checkpoint as published, and for a quantised one, all blocks on the GPU.
-_WHOLE_BYTES: Final = 44_000_000_000
-_QUANTISED_BYTES: Final = 23_000_000_000
 
 
 def hardware(options: argparse.Namespace) -> int:
     """``pirouette hardware``."""
-    machine = inspect_machine(asdict(places()))
+    root, catalogue, problem = _store()
+    machine = inspect_machine(asdict(places()) | {"models": root})
     if options.json:
         print_json(machine_data(machine))
-    else:
-        print("\n".join(describe(machine)))
+        return 0
+    print("\n".join([*describe(machine), "", problem or meaning(machine, catalogue, Measurements())]))
     return 0
 
 
@@ -54,35 +61,36 @@ def describe(machine: Machine) -> Iterator[str]:
         yield _line("GPU", "none found")
     for drive in machine.drives:
         yield _line("Drive", _drive(drive))
-    yield ""
-    yield meaning(machine)
 
 
-def meaning(machine: Machine) -> str:
-    """One sentence; ``pirouette plan`` has the figures."""
-    usable = [gpu for gpu in machine.gpus if gpu.capability is not None and gpu.capability >= _OLDEST]
-    mini = "the embedded model renders on the processor"
-    if usable:
-        return f"{_verdict(max(gpu.memory_bytes for gpu in usable))} `pirouette plan` has the details."
-    if not machine.gpus:
-        return f"No GPU: {mini}; the 14B models need an NVIDIA GPU."
-    if any(gpu.vendor == "nvidia" and gpu.driver is None for gpu in machine.gpus):
-        return f"NVIDIA's driver does not answer: install it to use the GPU; until then {mini}."
-    if any(gpu.capability is not None for gpu in machine.gpus):
-        oldest = ".".join(map(str, _OLDEST))
-        return f"The GPU is too old for this version (compute capability below {oldest}): {mini}."
-    return f"This version has no fast path for this GPU: {mini}; the 14B models need an NVIDIA GPU."
+def meaning(
+    machine: Machine, catalogue: Catalogue | None = None, measurements: Measurements | None = None
+) -> str:
+    """What the planner makes of the machine, in one line; ``pirouette plan`` has the figures."""
+    mini = "The embedded model, mini, renders on any machine."
+    refusal = budget_for("auto", machine).refusal
+    if refusal is not None:
+        return f"{refusal} {mini}"
+    request = RenderRequest(MediaInput(""), MediaInput(""), Output(""), model=ANY_14B)
+    frames = entry(ANY_14B, catalogue).native_frames
+    best = plan(request, frames, machine, catalogue, measurements=measurements)
+    if not best.fits:
+        return f"The 14B models do not fit as things are. {' '.join([*obstacles(best), advice(best)])} {mini}"
+    where = {"streamed": "partly on the GPU", "phased": "on the GPU, one part at a time"}
+    time = f", about {seconds(best.time_s)} for {best.frames} frames" if best.time_s else ""
+    return (
+        f"{best.model} runs {where.get(best.residency, 'on the GPU')}{time}: "
+        f"`pirouette models get {ANY_14B}` downloads it, `pirouette plan` has the details."
+    )
 
 
-def _verdict(vram_bytes: int) -> str:
-    """By bytes alone, never by the card's name."""
-    if vram_bytes >= _WHOLE_BYTES:
-        return "The 14B models should fit on the GPU as published."
-    if vram_bytes >= _QUANTISED_BYTES:
-        return "The 14B models should fit on the GPU in a quantised form."
-    if vram_bytes:
-        return "The 14B models can run with a part of them in the computer's memory, where that suffices."
-    return "The GPU does not tell its memory, so nobody can say which model fits."
+def _store() -> tuple[Path, Catalogue | None, str]:
+    """Where the models are, and the catalogue; a settings file that cannot be read hides no hardware."""
+    try:
+        store = open_store()
+    except PirouetteError as error:
+        return places().models, None, error.sentence()
+    return store.root, store.catalogue, ""
 
 
 def size(size_bytes: int | None) -> str:

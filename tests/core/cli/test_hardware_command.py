@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
+from core.catalogue.store.choices import Choices, choices_path, write_choices
 from core.cli.hardware import describe, machine_data, meaning
 from core.cli.main import main
 from core.codec import from_data
@@ -42,9 +44,7 @@ GPU:        Some GPU
             in use by blender (77): 3.0 GiB
             in use by a process (78): unknown
             --device cuda:GPU-1
-Drive:      /  5.0 GiB free of 9.0 GiB (models)
-
-The 14B models should fit on the GPU in a quantised form. `pirouette plan` has the details."""
+Drive:      /  5.0 GiB free of 9.0 GiB (models)"""
 
 
 def test_text_for_people() -> None:
@@ -82,18 +82,40 @@ def test_json_holds_every_fact() -> None:
 @pytest.mark.parametrize(
     ("gpus", "words"),
     [
-        ((), "No GPU"),
-        ((replace(GPU, memory_bytes=80 * GIB),), "as published"),
-        ((GPU,), "quantised form"),
-        ((replace(GPU, memory_bytes=8 * GIB), GPU), "quantised form"),
-        ((replace(GPU, memory_bytes=8 * GIB),), "a part of them in the computer's memory"),
-        ((replace(GPU, memory_bytes=0),), "does not tell its memory"),
-        ((replace(GPU, capability=(7, 0)),), "too old"),
+        ((), "has no NVIDIA GPU"),
+        (
+            (replace(GPU, memory_bytes=80 * GIB, memory_free_bytes=None),),
+            "-fp16 runs on the GPU, about",
+        ),
+        ((replace(GPU, memory_free_bytes=None),), "steadydancer-14b-fp8 runs partly on the GPU"),
+        ((replace(GPU, memory_bytes=8 * GIB, uuid="GPU-2"), GPU), "runs partly on the GPU"),
+        ((replace(GPU, memory_free_bytes=GIB),), "do not fit as things are. It needs"),
+        ((replace(GPU, memory_bytes=0),), "whose driver does not answer"),
+        ((replace(GPU, capability=(7, 0)),), "7.0 is below 7.5"),
         ((Gpu("pci-1", "NVIDIA GPU 2684", None, 0),), "driver does not answer"),
-        ((Gpu("pci-1", "AMD GPU 744c", None, 24 * GIB, vendor="amd"),), "no fast path"),
+        ((Gpu("pci-1", "AMD GPU 744c", None, 24 * GIB, vendor="amd"),), "an AMD GPU"),
     ],
 )
 def test_one_line_says_what_it_means(gpus: tuple[Gpu, ...], words: str) -> None:
-    line = meaning(replace(BARE, gpus=gpus))
+    line = meaning(replace(BARE, ram_available_bytes=60 * GIB, gpus=gpus))
     assert words in line
     assert "\n" not in line
+
+
+def test_the_models_drive_is_the_one_they_were_moved_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Path]] = []
+    monkeypatch.setattr("core.cli.hardware.inspect_machine", lambda folders: asked.append(folders) or BARE)
+    write_choices(Choices(root=tmp_path / "elsewhere"))
+    assert main(["hardware"]) == 0
+    assert asked[0]["models"] == tmp_path / "elsewhere"
+
+
+def test_settings_that_cannot_be_read_hide_no_hardware(capsys: pytest.CaptureFixture[str]) -> None:
+    choices_path().parent.mkdir(parents=True, exist_ok=True)
+    choices_path().write_text("root = [")
+    assert main(["hardware"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("System: ")
+    assert "models.toml cannot be read" in told
