@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
 from core.catalogue.store.copying import gigabytes
@@ -12,20 +13,25 @@ from core.catalogue.store.progress import StoreProgress
 _WIDTH: Final = 24
 _NAMES: Final = {"download": "downloading", "verify": "checking", "copy": "copying", "convert": "converting"}
 _TENTHS: Final = 10
+_EVERY_S: Final = 60.0
 
 
 class FilesLine:
-    """Progress: on a terminal one line rewritten in place, elsewhere a line a file and a tenth of all bytes.
+    """Progress: on a terminal one line rewritten in place, elsewhere a line a tenth of all bytes, or a minute.
 
     Args:
         stream: where to print.
+        clock: seconds.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._drawn = False
-        self._told: tuple[str, str, int] = ("", "", -1)
+        self._clock = clock
+        # Files that come at the same time take turns here, so their names are not looked at.
+        self._told: set[tuple[str, int]] = set()
+        self._told_at = clock()
 
     def show(self, progress: StoreProgress) -> None:
         """Print what is worth printing."""
@@ -34,10 +40,11 @@ class FilesLine:
             self._drawn = True
             return
         tenth = _TENTHS * progress.bytes_done // progress.bytes_total if progress.bytes_total else 0
-        told = (progress.phase, progress.file, tenth)
-        if told != self._told:
+        told = (progress.phase, tenth)
+        if told not in self._told or self._clock() - self._told_at >= _EVERY_S:
             print(line(progress), file=self._stream, flush=True)
-        self._told = told
+            self._told_at = self._clock()
+        self._told.add(told)
 
     def close(self) -> None:
         """End the line that is being rewritten."""

@@ -37,12 +37,16 @@ def test_on_a_terminal_one_line_is_rewritten() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
-def test_elsewhere_a_line_comes_for_each_file_and_tenth() -> None:
-    stream = io.StringIO()
-    shown = FilesLine(stream)
-    for percent in range(0, 100):
-        shown.show(progress(164_000_000 * percent))
-    shown.show(progress(164_000_000 * 99, file="b: other"))
+def test_elsewhere_a_line_comes_for_each_tenth_and_each_minute() -> None:
+    stream, now = io.StringIO(), [0.0]
+    shown = FilesLine(stream, clock=lambda: now[0])
+    for percent in range(100):
+        for file in ("a: w.safetensors", "b: other"):  # two that come at the same time
+            shown.show(progress(164_000_000 * percent, file=file))
+    assert len(stream.getvalue().splitlines()) == 10
+    now[0] = 61.0
+    for _ in range(3):
+        shown.show(progress(164_000_000 * 99))
     assert len(stream.getvalue().splitlines()) == 11
 
 
