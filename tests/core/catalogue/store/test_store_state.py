@@ -170,9 +170,9 @@ def test_a_thousand_files_are_looked_at_in_no_time(tmp_path: Path) -> None:
     asset = several("many", "transformer", "maker/many", *(f"part/{index:04}.bin" for index in range(1000)))
     store = Store(tmp_path / "store", Catalogue({}, {"many": asset}, {}))
     put(store, "many")
-    started = time.perf_counter()
+    started = time.process_time()  # not the wall clock: other programs may be busy
     assert store.state("many").state == "installed"
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_the_store_is_where_the_user_moved_it(own_home: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ SAFETENSORS: dict[str, Callable[[], dict[str, Tensor]]] = {
 def look(path: Path, content: bytes) -> str | None:
     """Parse, and read what is accepted: None, or the sentence of the refusal. Memory and time are bounded."""
     path.write_bytes(content)
-    began = time.perf_counter()
+    began = time.process_time()
     tracemalloc.start()
     try:
         checkpoint = open_checkpoint(path)
@@ -79,7 +79,7 @@ def look(path: Path, content: bytes) -> str | None:
             for weight in stored.values():
                 values = read_float(read, weight, CPU, torch.float32)
                 assert values.numel() * 4 <= 8 * max(len(content), 4)
-    assert time.perf_counter() - began < LONGEST_S
+    assert time.process_time() - began < LONGEST_S
     return told
 
 
