@@ -17,7 +17,7 @@ _EVERY_S: Final = 60.0
 
 
 class FilesLine:
-    """Progress: on a terminal one line rewritten in place, elsewhere a line a tenth of all bytes, or a minute.
+    """Progress: on a terminal one line rewritten in place, elsewhere a line a tenth of all, or a minute.
 
     Args:
         stream: where to print.
