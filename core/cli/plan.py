@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from dataclasses import replace
 from typing import Any, Final
@@ -34,6 +35,8 @@ _UNITS: Final = {
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.ASCII)
 _CAPABILITY: Final = re.compile(r"(\d{1,2})\.(\d)", re.ASCII)
 _LARGEST_BYTES: Final = 2**50
+# Somebody who writes --vram 24 means 24 GiB; 24576 might be MiB.
+_MOST_GIB_MEANT: Final = 1024
 _NONE: Final = ("none", "no")
 # What the system and other programs keep of a machine that is not there.
 _SYSTEM_BYTES: Final = 3 * 2**29
@@ -117,21 +120,46 @@ def imagined_machine(options: argparse.Namespace) -> Machine:
     """A machine of the given sizes.
 
     Raises:
-        BadSetting: a size or a capability that is none.
+        BadSetting: a size or a capability that is none, or facts about a GPU of which there is no size.
     """
+    _refuse_without_vram(options)
     ram = _RAM_WHERE_NOT_SAID if options.ram is None else parse_bytes("ram", options.ram)
     vram = 0 if options.vram is None else parse_bytes("vram", options.vram)
     gpu = Gpu(_UUID, "imagined", parse_capability(options.capability), vram)
     if options.free_vram is not None:
-        gpu = replace(gpu, memory_free_bytes=parse_bytes("free-vram", options.free_vram))
+        gpu = replace(gpu, memory_free_bytes=_free_vram(options.free_vram, vram))
     if options.pcie is not None:
         gpu = _with_slot(gpu, options.pcie)
     available = max(0, int(ram * (1 - _SYSTEM_SHARE)) - _SYSTEM_BYTES)
     return Machine(_USUAL_PROCESSORS, ram, available, (gpu,) if vram else ())
 
 
+def _refuse_without_vram(options: argparse.Namespace) -> None:
+    told = {"--capability": options.capability, "--free-vram": options.free_vram, "--pcie": options.pcie}
+    given = [name for name, value in told.items() if value is not None and str(value).lower() not in _NONE]
+    if options.vram is None and given:
+        raise BadSetting(
+            f"{given[0]} says something about a GPU of which the memory is not known.",
+            value=told[given[0]],
+            limit="together with --vram",
+            action="Add --vram, such as --vram 24GiB.",
+        )
+
+
+def _free_vram(text: str, vram_bytes: int) -> int:
+    free = parse_bytes("free-vram", text)
+    if free > vram_bytes:
+        raise BadSetting(
+            "More memory of the GPU is free than it has.",
+            value=text,
+            limit=f"{vram_bytes} bytes",
+            action="Give --free-vram a value up to that of --vram.",
+        )
+    return free
+
+
 def parse_bytes(name: str, text: str) -> int:
-    """``24GiB``, ``24 GB``, ``24576MiB``, bytes where no unit is given, 0 for ``none``.
+    """``24GiB``, ``24 GB``, ``24576MiB``, 0 for ``none``; without a unit GiB up to 1024, and bytes from 2^20.
 
     Raises:
         BadSetting: anything else.
@@ -140,14 +168,22 @@ def parse_bytes(name: str, text: str) -> int:
     if plain in _NONE:
         return 0
     found = _BYTES.fullmatch(plain)
-    if found is None or found[2] not in _UNITS or float(found[1]) * _UNITS[found[2]] > _LARGEST_BYTES:
+    amount = -1.0 if found is None else float(found[1]) * _unit(found)
+    if not 0 <= amount <= _LARGEST_BYTES:
         raise BadSetting(
             f"'{text}' is no amount of memory for --{name}.",
             value=text,
             limit="0 to 1024TiB",
             action="Write it like 24GiB.",
         )
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(amount)
+
+
+def _unit(found: re.Match[str]) -> float:
+    """Bytes; not a number where the unit is unknown, or missing and not to be guessed."""
+    if found[2] or float(found[1]) >= 2**20:
+        return _UNITS.get(found[2], math.nan)
+    return 2**30 if float(found[1]) <= _MOST_GIB_MEANT else math.nan
 
 
 def parse_capability(text: str | None) -> tuple[int, int] | None:

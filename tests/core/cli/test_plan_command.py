@@ -90,7 +90,9 @@ def test_this_machine(planned: Any) -> None:
         ("--vram", "nan"),
         ("--vram", "99999999TiB"),
         ("--ram", ""),
+        ("--ram", "24576"),
         ("--free-vram", "much"),
+        ("--free-vram", "25GiB"),
         ("--capability", "8"),
         ("--capability", "8.9a"),
         ("--capability", "٨.٩"),
@@ -114,10 +116,20 @@ def test_mistakes_are_bad_settings(capsys: pytest.CaptureFixture[str], arguments
     assert error["message"].endswith(".")
 
 
+@pytest.mark.parametrize("arguments", [("--capability", "8.9"), ("--free-vram", "1GiB"), ("--pcie", "12")])
+def test_facts_about_a_gpu_need_its_size(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    """Else the answer would be about a machine without one."""
+    assert main(["plan", *arguments]) == 2
+    assert "Add --vram" in capsys.readouterr().err
+
+
 def test_amounts_of_memory() -> None:
     assert parse_bytes("vram", "24GiB") == parse_bytes("vram", "24576 MiB") == 24 * 2**30
     assert parse_bytes("vram", "1.5gb") == 1_500_000_000
-    assert (parse_bytes("vram", "1000"), parse_bytes("vram", "none")) == (1000, 0)
+    assert parse_bytes("vram", "24") == parse_bytes("vram", str(24 * 2**30)) == 24 * 2**30
+    assert parse_bytes("vram", "0") == parse_bytes("vram", "none") == 0
     assert (parse_capability("12.0"), parse_capability("none"), parse_capability(None)) == (
         (12, 0),
         None,
