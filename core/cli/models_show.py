@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from core.catalogue.catalogue import Asset, CatalogueModel
+from core.catalogue.catalogue import Asset, CatalogueModel, Role
+from core.catalogue.entries import MINI
+from core.catalogue.measurements import Measurements
 from core.catalogue.store import AssetState, Store, open_store
 from core.catalogue.store.choices import is_offline, read_choices
 from core.catalogue.store.copying import free_bytes, gigabytes
 from core.catalogue.store.manifest import manifests
+from core.catalogue.store.selection import ANY_14B, choose_for
 from core.catalogue.updates import GITHUB, check_updates
 from core.cli.console import print_json
 from core.cli.models_console import table
 from core.cli.models_get import open_hub
+from core.hardware import inspect_machine
 
+_MINI_TITLE = "For any machine; draws simple characters, not photos"
 States = dict[str, AssetState]
 
 
@@ -29,7 +35,8 @@ def list_models(options: argparse.Namespace) -> int:
         return 0
     models = [_model_data(store, model, states) for model in store.catalogue.models.values()]
     header = ("MODEL", "STATE", "SIZE", "TITLE")
-    rows = [
+    rows = [(MINI, "embedded", "", _MINI_TITLE)]
+    rows += [
         (model["id"], _model_state(model), _about(model["size_bytes"], model["exact"]), model["title"])
         for model in models
     ]
@@ -40,6 +47,7 @@ def list_models(options: argparse.Namespace) -> int:
         print()
         print("\n".join(_asset_table(files, states)))
     print(f"\n{gigabytes(free_bytes(store.root))} free in {store.root}", file=sys.stderr)
+    print(f"`pirouette models get {ANY_14B}` takes the one that suits this machine.", file=sys.stderr)
     return 0
 
 
@@ -47,7 +55,12 @@ def show(options: argparse.Namespace) -> int:
     """``pirouette models show``."""
     store = open_store()
     states = store.states()
-    if options.id in store.catalogue.models:
+    data: dict[str, Any]
+    if options.id == MINI:
+        data = {"id": MINI, "title": _MINI_TITLE, "state": "embedded", "missing": []}
+    elif options.id == ANY_14B and ANY_14B not in store.catalogue.models:
+        data = _chosen_data(store, states)
+    elif options.id in store.catalogue.models:
         data = _model_data(store, store.model(options.id), states)
     else:
         data = _asset_data(store, store.asset(options.id), states[options.id])
@@ -82,16 +95,19 @@ def _list_data(store: Store, states: States) -> dict[str, Any]:
         "root": str(store.root),
         "free_bytes": free_bytes(store.root),
         "offline": is_offline(choices),
+        "embedded": [MINI],
         "models": [_model_data(store, model, states) for model in store.catalogue.models.values()],
         "files": [_asset_data(store, asset, states[asset.id]) for asset in store.catalogue.assets.values()],
     }
 
 
-def _model_data(store: Store, model: CatalogueModel, states: States) -> dict[str, Any]:
+def _model_data(
+    store: Store, model: CatalogueModel, states: States, chosen: Mapping[Role, str] | None = None
+) -> dict[str, Any]:
     parts = {
         role: next((asset for asset in ids if states[asset].state == "installed"), ids[0])
         for role, ids in model.parts.items()
-    }
+    } | {role: asset for role, asset in (chosen or {}).items() if role in model.parts}
     assets = [store.asset(asset_id) for asset_id in parts.values()]
     missing = [asset.id for asset in assets if states[asset.id].state != "installed"]
     any_there = any(states[asset.id].present_bytes for asset in assets if asset.role == "transformer")
@@ -107,6 +123,13 @@ def _model_data(store: Store, model: CatalogueModel, states: States) -> dict[str
         "alternatives": {role: list(ids) for role, ids in model.parts.items()},
         "loras": {name: list(ids) for name, ids in model.loras.items()},
     }
+
+
+def _chosen_data(store: Store, states: States) -> dict[str, Any]:
+    """The model that the planner takes on this machine, and why."""
+    choice = choose_for(store, inspect_machine(), Measurements())
+    why = {"for_this_machine": True, "fits": choice.fits, "reasons": list(choice.reasons)}
+    return _model_data(store, store.model(choice.model), states, choice.parts) | why
 
 
 def _asset_data(store: Store, asset: Asset, state: AssetState) -> dict[str, Any]:

@@ -242,6 +242,18 @@ def test_list_and_show(run: Run, told: Told, hub: FakeHub, store: Store) -> None
     assert f"SHA-256 {file['sha256']}" in run("show", "vae")[1]
 
 
+def test_the_names_that_a_first_reader_knows_are_shown_too(run: Run, told: Told) -> None:
+    """`mini` is embedded, and `steadydancer-14b` stands for what the planner takes here."""
+    code, out, err = run("list")
+    assert re.search(r"\nmini +embedded", out)
+    assert "models get steadydancer-14b`" in err
+    assert told("list")["embedded"] == ["mini"]
+    assert told("show", "mini")["state"] == "embedded"
+    chosen = told("show", "steadydancer-14b")
+    assert chosen["id"] in (MODEL, OTHER)
+    assert chosen["reasons"]
+
+
 def test_verify_tells_the_damaged_file_and_repair_fetches_only_that(
     run: Run, told: Told, hub: FakeHub, store: Store
 ) -> None:
