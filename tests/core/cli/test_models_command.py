@@ -244,7 +244,7 @@ def test_list_and_show(run: Run, told: Told, hub: FakeHub, store: Store) -> None
 
 def test_the_names_that_a_first_reader_knows_are_shown_too(run: Run, told: Told) -> None:
     """`mini` is embedded, and `steadydancer-14b` stands for what the planner takes here."""
-    code, out, err = run("list")
+    _, out, err = run("list")
     assert re.search(r"\nmini +embedded", out)
     assert "models get steadydancer-14b`" in err
     assert told("list")["embedded"] == ["mini"]
