@@ -10,12 +10,12 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from core.catalogue.remote import offline_wanted
 from core.errors import BadSetting
 from core.media.disk import written_beside
 from core.settings import places
 
 HUB_ENDPOINT = "https://huggingface.co"
-_TRUE = ("1", "true", "yes", "on")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def refuse_while_moving() -> None:
 
 def is_offline(choices: Choices, asked: bool = False) -> bool:
     """Whether no call may leave the machine: asked for now, remembered, or ``HF_HUB_OFFLINE``."""
-    return asked or choices.offline or os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
+    return asked or choices.offline or offline_wanted()
 
 
 def chosen_endpoint(choices: Choices, asked: str | None = None) -> str:
