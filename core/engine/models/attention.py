@@ -16,6 +16,8 @@ from core.engine.models.norms import RMSNorm
 from core.engine.models.rope import RopeTable, apply_rope
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Norm and rotation are float32: in pieces, their intermediates take little beside the 16-bit result.
+TOKENS_AT_ONCE = 8192
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -30,6 +32,19 @@ def compute_cast(x: Tensor) -> Tensor:
     if torch.is_autocast_enabled(kind):
         return x.to(torch.get_autocast_dtype(kind))
     return x
+
+
+def prepared(x: Tensor, norm: RMSNorm, num_heads: int, dtype: torch.dtype, rope: RopeTable | None) -> Tensor:
+    """Queries or keys for ``attend``: x [B, L, D] -> normed, in heads, turned -> [B, L, N, d] ``dtype``."""
+    if x.shape[1] > TOKENS_AT_ONCE:
+        spans = [slice(start, start + TOKENS_AT_ONCE) for start in range(0, x.shape[1], TOKENS_AT_ONCE)]
+        out = x.new_empty((*x.shape[:2], num_heads, x.shape[2] // num_heads), dtype=dtype)
+        for span in spans:
+            part = None if rope is None else RopeTable(rope.cos[span], rope.sin[span])
+            out[:, span] = prepared(x[:, span], norm, num_heads, dtype, part)
+        return out
+    heads = torch.unflatten(norm(x), -1, (num_heads, -1))
+    return (heads if rope is None else apply_rope(heads, rope)).to(dtype)
 
 
 class Context(NamedTuple):
@@ -61,8 +76,8 @@ class SelfAttention(nn.Module):
         """x [B, L, D] -> [B, L, D]."""
         x = compute_cast(x)
         v = self.heads(self.v(x))
-        q = apply_rope(self.heads(self.norm_q(self.q(x))), rope).to(v.dtype)
-        k = apply_rope(self.heads(self.norm_k(self.k(x))), rope).to(v.dtype)
+        q = prepared(self.q(x), self.norm_q, self.num_heads, v.dtype, rope)
+        k = prepared(self.k(x), self.norm_k, self.num_heads, v.dtype, rope)
         out: Tensor = self.o(self.attend(q, k, v).flatten(2))
         return out
 
@@ -90,8 +105,8 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """x [B, L, D] -> [B, L, D]."""
         v, v_img = self.heads(self.v(context.text)), self.heads(self.v_img(context.image))
-        q = self.heads(self.norm_q(self.q(x))).to(v.dtype)
-        k = self.heads(self.norm_k(self.k(context.text))).to(v.dtype)
-        k_img = self.heads(self.norm_k_img(self.k_img(context.image))).to(v.dtype)
+        q = prepared(self.q(x), self.norm_q, self.num_heads, v.dtype, None)
+        k = prepared(self.k(context.text), self.norm_k, self.num_heads, v.dtype, None)
+        k_img = prepared(self.k_img(context.image), self.norm_k_img, self.num_heads, v.dtype, None)
         out: Tensor = self.o((attend(q, k, v) + attend(q, k_img, v_img)).flatten(2))
         return out

@@ -22,8 +22,16 @@ def initial_modulation(rows: int, dim: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(1, rows, dim) / math.sqrt(dim))
 
 
+def added(x: Tensor, update: Tensor) -> Tensor:
+    """x + update; in place where no gradient needs x, for the block's caller still holds it."""
+    return x + update if torch.is_grad_enabled() else x.add_(update)
+
+
 class Block(nn.Module):
-    """Self-attention, cross-attention and feed-forward network, the first and last modulated by the time."""
+    """Self-attention, cross-attention and feed-forward network, the first and last modulated by the time.
+
+    Inputs are cast before they are handed over: a float32 argument would live through the whole call.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -37,13 +45,13 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, e0: Tensor, context: Context, rope: RopeTable) -> Tensor:
-        """x [B, L, D] float32, e0 [B, 6, D] float32 -> [B, L, D] float32."""
+        """x [B, L, D] float32 (overwritten where gradients are off), e0 [B, 6, D] float32 -> like x."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + e0).unsqueeze(2).unbind(1)
-        x = x + gate1 * self.self_attn(layer_norm(x, self.eps) * (1 + scale1) + shift1, rope)
-        x = x + self.cross_attn(self.norm3(x), context)
+        hidden = compute_cast(layer_norm(x, self.eps) * (1 + scale1) + shift1)
+        x = added(x, gate1 * self.self_attn(hidden, rope))
+        x = added(x, self.cross_attn(compute_cast(self.norm3(x)), context))
         hidden = compute_cast(layer_norm(x, self.eps) * (1 + scale2) + shift2)
-        out: Tensor = x + gate2 * self.ffn(hidden)
-        return out
+        return added(x, gate2 * self.ffn(hidden))
 
 
 class Head(nn.Module):

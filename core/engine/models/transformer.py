@@ -83,16 +83,21 @@ class SteadyDancerTransformer(nn.Module):
     ) -> Tensor:
         """What is left for each step; arguments as ``forward`` and the three methods below give them."""
         frames = x.shape[2]
-        aligned = self.condition_embedding_align(fused, x)
-        main = self.patch_embedding_fuse(torch.cat([x, y, fused, aligned], dim=1))
-        tokens = torch.cat([main, references], dim=1)  # the reference frames stand at the end of time
-        grid = (tokens.shape[1], tokens.shape[2], tokens.shape[3])
-        hidden = tokens.flatten(1, 3).float()
+        hidden, grid = self.embed_latents(x, fused, y, references)
         e, e0 = self.embed_time(t)
         rope = rope_table(grid, self.config.head_dim, x.device)
         for block in self.blocks:
             hidden = block(hidden, e0, context, rope)
         return unpatchify(torch.unflatten(self.head(hidden, e), 1, grid))[:, :, :frames]
+
+    def embed_latents(
+        self, x: Tensor, fused: Tensor, y: Tensor, references: Tensor
+    ) -> tuple[Tensor, tuple[int, int, int]]:
+        """All tokens [B, L, D] float32 and their grid (frames, rows, columns)."""
+        aligned = self.condition_embedding_align(fused, x)
+        main = self.patch_embedding_fuse(torch.cat([x, y, fused, aligned], dim=1))
+        tokens = torch.cat([main, references], dim=1)  # the reference frames stand at the end of time
+        return tokens.flatten(1, 3).float(), (tokens.shape[1], tokens.shape[2], tokens.shape[3])
 
     def embed_context(self, text: Tensor, clip_x: Tensor, clip_c: Tensor | None = None) -> Context:
         """Text and CLIP tokens for cross-attention. Padding is attended to: the model was trained so."""

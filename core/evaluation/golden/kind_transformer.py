@@ -54,15 +54,17 @@ def watched(model: SteadyDancerTransformer) -> dict[str, nn.Module]:
 
 
 def run_watched(model: SteadyDancerTransformer, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Velocity and intermediates of one forward."""
+    """Velocity and intermediates of one forward, copied: blocks overwrite their input."""
     seen: dict[str, Tensor] = {"cond_fused": model.fuse_condition(inputs["condition"])}
 
     def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: seen.__setitem__(name, output)
+        return lambda _module, _inputs, output: seen.__setitem__(name, output.clone())
 
     handles = [module.register_forward_hook(keep(name)) for name, module in watched(model).items()]
     first = model.blocks[0]
-    handles.append(first.register_forward_pre_hook(lambda _, args: seen.__setitem__("tokens_in", args[0])))
+    handles.append(
+        first.register_forward_pre_hook(lambda _, args: seen.__setitem__("tokens_in", args[0].clone()))
+    )
     try:
         seen["velocity"] = model(**inputs)[0]
     finally:

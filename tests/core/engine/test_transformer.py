@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from core.engine.loading.checkpoint import build_on_meta, expected_shapes
-from core.engine.models import condition
+from core.engine.models import attention, condition
 from core.engine.models.config import STEADYDANCER_14B, TransformerConfig
+from core.engine.models.norms import RMSNorm
+from core.engine.models.rope import rope_table
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint, BadInput
 from core.evaluation.golden.run import run_file
@@ -231,3 +233,15 @@ def test_config_survives_json_and_refuses_nonsense() -> None:
             TransformerConfig.from_dict(TINY.to_dict() | bad)
     with pytest.raises(BadCheckpoint, match="num_layers"):
         TransformerConfig.from_dict({"dim": 48, "num_heads": 2, "ffn_dim": 64})
+
+
+def test_long_sequences_are_prepared_in_pieces_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(4)
+    norm, x = RMSNorm(48, 1e-6), torch.randn(2, 50, 48)
+    for rope in (None, rope_table((2, 5, 5), 24, torch.device("cpu"))):
+        whole = attention.prepared(x, norm, 2, torch.bfloat16, rope)
+        monkeypatch.setattr(attention, "TOKENS_AT_ONCE", 16)
+        pieces = attention.prepared(x, norm, 2, torch.bfloat16, rope)
+        monkeypatch.undo()
+        assert torch.equal(whole, pieces)
+        assert whole.shape == (2, 50, 2, 24)
