@@ -217,6 +217,8 @@ def engine_environment(base: Mapping[str, str], device: Device) -> dict[str, str
     elif device.uuid is not None:
         environment["CUDA_VISIBLE_DEVICES"] = device.uuid
     environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on a GPU
+    if sys.platform == "linux":  # where torch has it; else fragments cost up to a fifth (docs/pitfalls.md)
+        environment.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     root = str(Path(__file__).resolve().parents[2])
     known = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([root, known]) if known else root
