@@ -103,6 +103,8 @@ def get(
         work.fetch_all(parallel)
         for resolved in plan.resolved:
             _finish(store, resolved)
+        for job in plan.fetches:
+            _drop_damaged(job)
     except OSError as error:
         raise disk_error(error, store.root) from error
     made = tuple(_convert(store, asset_id, convert, work) for asset_id in plan.convert if convert)
@@ -208,6 +210,12 @@ def _drop_unfinished(blob: Path) -> None:
     """A part file that nobody needs any more, now that the bytes came from elsewhere."""
     for ending in (".part", ".part.json"):
         blob.with_name(blob.name + ending).unlink(missing_ok=True)
+
+
+def _drop_damaged(job: Fetch) -> None:
+    """What a repair that did not end had set aside."""
+    for path in (job.blob, job.name):
+        path.with_name(f"{path.name}{layout.ASIDE}").unlink(missing_ok=True)
 
 
 def _finish(store: Store, resolved: ResolvedAsset) -> None:

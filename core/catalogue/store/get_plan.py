@@ -120,7 +120,7 @@ def plan_get(
         if store.installed(asset_id) or asset.source == "converted":
             rows += _known_rows(store, asset)
             continue
-        told = _resolve(store, hub, asset)
+        told = resolved_now(store, hub, asset)
         jobs = [_fetch(store, asset, told.revision, remote, elsewhere) for remote in told.files]
         resolved.append(told)
         fetches += jobs
@@ -136,6 +136,22 @@ def is_whole(path: Path, size_bytes: int) -> bool:
         return path.stat().st_size == size_bytes
     except OSError:
         return False
+
+
+def resolved_now(store: Store, hub: Hub, asset: Asset) -> ResolvedAsset:
+    """As it stands at the hub; what has begun, or was there once, goes on with the same commit."""
+    manifest = read_manifest(store.root, asset.id)
+    if (
+        manifest is not None
+        and manifest.origin == "downloaded"
+        and manifest.commit is not None
+        and (manifest.repository, manifest.revision) == (asset.repository, asset.revision)
+    ):
+        try:
+            return replace(hub.resolve(replace(asset, revision=manifest.commit)), asset=asset)
+        except (BadSetting, BadCheckpoint):
+            pass  # the hub has that commit no more: as it stands today
+    return hub.resolve(asset)
 
 
 def _with_sources(store: Store, asset_ids: Iterable[str]) -> Iterable[str]:
@@ -170,22 +186,6 @@ def _known_rows(store: Store, asset: Asset) -> list[Row]:
         )
         for file, wanted in zip(state.files, asset.files, strict=True)
     ]
-
-
-def _resolve(store: Store, hub: Hub, asset: Asset) -> ResolvedAsset:
-    """As it stands at the hub; what has begun, or was there once, goes on with the same commit."""
-    manifest = read_manifest(store.root, asset.id)
-    if (
-        manifest is not None
-        and manifest.origin == "downloaded"
-        and manifest.commit is not None
-        and (manifest.repository, manifest.revision) == (asset.repository, asset.revision)
-    ):
-        try:
-            return replace(hub.resolve(replace(asset, revision=manifest.commit)), asset=asset)
-        except (BadSetting, BadCheckpoint):
-            pass  # the hub has that commit no more: as it stands today
-    return hub.resolve(asset)
 
 
 def _fetch(store: Store, asset: Asset, commit: str, remote: RemoteFile, elsewhere: Elsewhere) -> Fetch:

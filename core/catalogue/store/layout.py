@@ -21,6 +21,8 @@ GITHUB: Final = "github"
 IMPORTED: Final = "imported"
 CONVERTED: Final = "converted"
 MANIFESTS: Final = "installed"
+# What a damaged file is called until repair has brought the good one.
+ASIDE: Final = ".bad"
 # Folders under the root in which no loose file is looked for.
 OWN_FOLDERS: Final = (HUB, GITHUB, IMPORTED, CONVERTED, MANIFESTS)
 

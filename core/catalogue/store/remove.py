@@ -40,7 +40,10 @@ def plan_removal(store: Store, ids: Sequence[str], everything: bool = False) -> 
     Raises:
         BadSetting: an unknown id, or a file of the user's own that lies elsewhere.
     """
-    present = {asset_id: state for asset_id, state in store.states().items() if state.origin}
+    begun = {manifest.asset for manifest in manifests(store.root)}
+    present = {
+        asset_id: state for asset_id, state in store.states().items() if state.origin or asset_id in begun
+    }
     wanted = [asset_id for given in ids for asset_id in _assets_of(store, given)]
     going = {asset_id for asset_id in wanted if asset_id in present}
     for asset_id in going & set(ids):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.catalogue.hub import Hub
+from core.catalogue.store import layout
 from core.catalogue.store.get import Convert, Download, Got, get
-from core.catalogue.store.get_plan import plan_get
+from core.catalogue.store.get_plan import plan_get, resolved_now
 from core.catalogue.store.progress import Check, OnProgress, go_on, ignore
 from core.catalogue.store.reuse import Elsewhere
 from core.catalogue.store.store import Store
@@ -17,8 +18,6 @@ from core.catalogue.store.verify import FileCheck, verify
 from core.catalogue.transfer import download
 from core.errors import BadCheckpoint
 from core.media.disk import disk_error
-
-ASIDE = ".bad"
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,9 @@ def repair(
                 action="Download it again where you got it.",
             )
     damaged = tuple(dict.fromkeys(item.asset for item in bad))
+    for asset_id in damaged:  # what cannot be fetched now is better left as it is
+        if store.asset(asset_id).source != "converted":
+            resolved_now(store, hub, store.asset(asset_id))
     aside = [_set_aside(item.file) for item in bad if item.verdict == "bad"]
     plan = plan_get(store, damaged, hub, elsewhere)
     got = get(store, plan, hub.token, on_progress, check, convert=convert, fetch=fetch)
@@ -76,7 +78,7 @@ def _set_aside(name: Path) -> Path:
     """Rename the bytes behind ``name``; a link to a file outside the store just goes."""
     blob = name.parent / name.readlink() if name.is_symlink() else name
     in_store = not name.is_symlink() or blob.parent.name == "blobs"
-    bad = blob.with_name(f"{blob.name}{ASIDE}")
+    bad = blob.with_name(f"{blob.name}{layout.ASIDE}")
     try:
         if not in_store:
             name.unlink()
@@ -105,5 +107,5 @@ def _left_aside(store: Store, asset_ids: Sequence[str]) -> list[Path]:
     found = []
     for file in (file for asset_id in asset_ids for file in store.state(asset_id).files):
         blob = file.file.resolve()
-        found += [path for path in (blob.with_name(f"{blob.name}{ASIDE}"),) if path.exists()]
+        found += [path for path in (blob.with_name(f"{blob.name}{layout.ASIDE}"),) if path.exists()]
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -173,7 +173,11 @@ class Store:
         parts = [0] * len(paths)
         if manifest.origin == "downloaded":
             parts = [part_bytes(layout.blob(self.root, asset, file.blob_name)) for file in manifest.files]
-        return _look(asset, manifest.files, paths, manifest.origin, manifest.commit, parts)
+        state = _look(asset, manifest.files, paths, manifest.origin, manifest.commit, parts)
+        blobs = [layout.blob(self.root, asset, file.blob_name) for file in manifest.files]
+        if state.origin is None and any(map(_is_aside, (*paths, *blobs))):
+            return replace(state, origin=manifest.origin)  # a repair has begun and not ended
+        return state
 
 
 def open_store() -> Store:
@@ -235,6 +239,10 @@ def _file_state(file: StoredFile, path: Path, part: int) -> FileState:
 
 def _below(folder: Path, files: Sequence[StoredFile]) -> list[Path]:
     return [_one(folder, file.path) for file in files]
+
+
+def _is_aside(path: Path) -> bool:
+    return path.with_name(f"{path.name}{layout.ASIDE}").exists()
 
 
 def _one(folder: Path, name: str) -> Path:

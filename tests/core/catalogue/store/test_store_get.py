@@ -16,6 +16,7 @@ from core.catalogue.store.get import Got, get
 from core.catalogue.store.get_plan import plan_get
 from core.catalogue.store.manifest import read_manifest
 from core.catalogue.store.progress import StoreProgress
+from core.catalogue.store.remove import plan_removal, remove
 from core.catalogue.store.repair import repair
 from core.catalogue.store.reuse import Elsewhere
 from core.catalogue.store.verify import verify
@@ -263,18 +264,49 @@ def test_one_bad_byte_makes_only_its_file_come_again(
     assert not list(store.root.rglob("*.bad"))
 
 
-def test_the_bad_file_stays_aside_until_the_good_one_is_there(
-    store: Store, hub: FakeHub, fetch_all: Callable[..., Got]
-) -> None:
-    fetch_all("vae")
+@pytest.fixture
+def broken_repair(store: Store, hub: FakeHub, fetch_all: Callable[..., Got]) -> Path:
+    """A store in which the repair of one file was killed; returns where its bytes belong."""
+
+    def killed(*_: object, **__: object) -> Path:
+        raise NetworkError("The cable was pulled.")
+
+    fetch_all("vae", "clip")
     path = (store.part_path("vae") or Path()).resolve()
     path.write_bytes(content("bad"))
-    with pytest.raises(NetworkError):
+    with pytest.raises(NetworkError, match="Offline"):
         repair(store, ["vae"], Hub(hub.endpoint, offline=True), Elsewhere(store.root))
+    assert path.read_bytes() == content("bad")  # nothing could come, so nothing was touched
+    with pytest.raises(NetworkError, match="cable"):
+        repair(store, ["vae"], Hub(hub.endpoint), Elsewhere(store.root), fetch=killed)
     assert path.with_name(f"{path.name}.bad").read_bytes() == content("bad")
     assert store.state("vae").state == "missing"
+    return path
+
+
+def test_the_bad_file_stays_aside_until_the_good_one_is_there(
+    store: Store, hub: FakeHub, broken_repair: Path
+) -> None:
     get(store, plan_get(store, ["vae"], Hub(hub.endpoint), Elsewhere(store.root)))
     assert store.installed("vae")
+    assert not broken_repair.with_name(f"{broken_repair.name}.bad").exists()
+
+
+def test_a_repair_that_did_not_end_is_gone_on_with(store: Store, hub: FakeHub, broken_repair: Path) -> None:
+    assert not broken_repair.exists()
+    everything = tuple(store.catalogue.assets)
+    verdicts = {check.asset: check.verdict for check in verify(store, everything)}
+    assert verdicts == {"vae": "missing", "clip": "ok"}
+    done = repair(store, everything, Hub(hub.endpoint), Elsewhere(store.root))
+    assert [check.asset for check in done.bad] == ["vae"]
+    assert store.installed("vae")
+    assert not list(store.root.rglob("*.bad"))
+
+
+def test_what_a_killed_repair_set_aside_can_be_removed(store: Store, broken_repair: Path) -> None:
+    assert broken_repair.with_name(f"{broken_repair.name}.bad").exists()
+    remove(store, plan_removal(store, ["vae", "clip"]))
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
 
 
 def test_nothing_bad_asks_nobody(store: Store, hub: FakeHub, fetch_all: Callable[..., Got]) -> None:
