@@ -106,7 +106,7 @@ def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict
     return {
         "schema": SCHEMA,
         "request": to_data(without_folders(request)),
-        "plan": to_data(plan),
+        "plan": to_data(plan_without_folders(plan)),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "notes": list(notes),
     }
@@ -126,6 +126,16 @@ def without_folders(request: RenderRequest) -> RenderRequest:
         sound_from=bare(request.sound_from),
         output=replace(request.output, path=Path(request.output.path).name),
         loras=tuple(replace(lora, path=Path(lora.path).name) for lora in request.loras),
+    )
+
+
+def plan_without_folders(plan: Plan) -> Plan:
+    """The plan with bare names of the files on this machine; repositories keep theirs."""
+    return replace(
+        plan,
+        files=tuple(Path(file).name if Path(file).is_absolute() else file for file in plan.files),
+        parts={role: Path(path).name for role, path in plan.parts.items()},
+        loras=tuple(replace(lora, path=Path(lora.path).name) for lora in plan.loras),
     )
 
 

@@ -19,6 +19,8 @@ from core.types import Lora, Plan, RenderRequest
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER_BYTES = 100_000_000
+# A real one has 224 KB. Longer headers are left to the engine, which reads them piece by piece.
+_PARSED_HEADER_BYTES = 1 << 20
 Installed = Callable[[str], bool]
 
 
@@ -89,10 +91,14 @@ def _why_no_safetensors(path: Path) -> str | None:
     """From the header alone; the engine looks at the tensors."""
     try:
         size = path.stat().st_size
+        if not path.is_file():  # opening a pipe would wait for ever
+            return "it is no file"
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             if not 2 <= length <= min(_LONGEST_HEADER_BYTES, size - _LENGTH_BYTES):
                 return "it is no safetensors file"
+            if length > _PARSED_HEADER_BYTES:
+                return None if file.read(1) == b"{" else "it is no safetensors file"
             return None if isinstance(json.loads(file.read(length)), dict) else "it is no safetensors file"
     except OSError as error:
         return error.strerror or str(error)

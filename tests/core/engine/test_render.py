@@ -15,13 +15,14 @@ from core.catalogue.entries import MINI_NOTE
 from core.catalogue.planner import plan
 from core.engine.interfaces import Hooks, ModelBundle, RenderPhase
 from core.engine.loading.bundle import load_bundle
-from core.engine.render import render
+from core.engine.render import describe, render
 from core.errors import Cancelled, DiskError
 from core.media.metadata import read_settings
 from core.media.probe import probe_video
 from core.media.read import read_frames
 from core.types import (
     PHASES,
+    Lora,
     MediaInput,
     Memory,
     Note,
@@ -113,6 +114,22 @@ def test_the_sound_of_the_clip_is_cut_to_the_picture(request_: RenderRequest, sk
 def test_keypoints_can_take_the_sound_of_their_clip(request_: RenderRequest, skeleton_video: Path) -> None:
     run(replace(request_, sound_from=MediaInput(str(skeleton_video))))
     assert probe_video(Path(request_.output.path)).has_sound
+
+
+def test_results_tell_nothing_of_the_folders_of_this_machine(request_: RenderRequest, out: Path) -> None:
+    home = out.parent / "somebody"
+    lora = Lora(str(home / "style.safetensors"), 0.5)
+    planned = replace(
+        plan(request_, 9),
+        files=(str(home / "own.gguf"), "owner/name/sub/file.safetensors"),
+        parts={"transformer": str(home / "hub" / "own.gguf")},
+        loras=(lora,),
+    )
+    settings = describe(replace(request_, loras=(lora,)), planned, ())
+    assert str(out.parent) not in str(settings)
+    assert settings["plan"]["parts"] == {"transformer": "own.gguf"}
+    assert settings["plan"]["files"] == ["own.gguf", "owner/name/sub/file.safetensors"]
+    assert settings["plan"]["loras"] == [{"path": "style.safetensors", "strength": 0.5}]
 
 
 def test_settings_can_be_left_out(request_: RenderRequest) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +175,27 @@ def test_a_good_lora_passes(tmp_path: Path) -> None:
     path = tmp_path / "style.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
     check_loras((Lora(str(path), 0.5),))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_in_a_loras_place_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "style.safetensors"
+    os.mkfifo(path)
+    with pytest.raises(BadCheckpoint, match="no file"):
+        check_loras((Lora(str(path)),))
+
+
+def test_a_loras_long_header_is_not_parsed_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "style.safetensors"
+    names = ",".join(f'"{index}":{{}}' for index in range(200_000))
+    header = f"{{{names}}}".encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    tracemalloc.start()
+    try:
+        check_loras((Lora(str(path)),))
+        assert tracemalloc.get_traced_memory()[1] < len(header)
+    finally:
+        tracemalloc.stop()
+    path.write_bytes(struct.pack("<Q", len(header)) + b"[" + header[1:])
+    with pytest.raises(BadCheckpoint, match="no safetensors"):
+        check_loras((Lora(str(path)),))
