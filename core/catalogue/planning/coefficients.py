@@ -10,18 +10,20 @@ GIB = 2**30
 # Memory on the GPU -----------------------------------------------------------------------------------------
 
 CUDA_CONTEXT_BYTES = int(0.6 * GIB)
-FRAGMENTATION = 0.04  # of what is allocated
-# Live tensors of one block at its worst moment, in units of tokens x width x bytes of the products' dtype.
-# The residual stream counts double under 16-bit products because it is float32.
-WIDTHS_16_BIT = 16.0
-WIDTHS_32_BIT = 10.5
-# The same in the feed-forward part, where two hidden tensors come on top.
-FFN_BASE_WIDTHS_16_BIT = 8.0
-FFN_BASE_WIDTHS_32_BIT = 6.0
+FRAGMENTATION = 0.05  # of what is allocated, with segments that can grow
+# Live tensors of one block at its worst moment, in units of tokens x width x bytes of the products' dtype: in
+# attention (the residual stream, which is float32 and counts double under 16-bit products, the normed input,
+# q, k, v, what attention gives and its projection), and in the feed-forward part beside two hidden tensors.
+# Measured on an H200: 8.3, and 3.3 beside the hidden ones.
+WIDTHS_16_BIT = 8.6
+WIDTHS_32_BIT = 7.5
+FFN_BASE_WIDTHS_16_BIT = 3.5
+FFN_BASE_WIDTHS_32_BIT = 2.5
 FFN_HIDDEN_TENSORS = 2.0
 # Conditions and latents that lie on the device while sampling: float32 channels per latent position.
 CONDITION_CHANNELS = 150
-# Bytes per weight of the largest linear layer while it is dequantised.
+# While a layer is dequantised: what lies beside it, and bytes per weight of the largest one.
+WIDTHS_BESIDE_DEQUANTISING = 7.3
 DEQUANTISE_BYTES = 10
 # 8-bit products: float32 accumulator and quantised input per token and feed-forward channel.
 INT8_PRODUCT_BYTES = 8
@@ -42,8 +44,8 @@ BITS = {
 }
 
 # Video autoencoder at the real width of 96: float32 bytes per output pixel of a picture (or tile).
-VAE_ENCODE_BYTES_PER_PIXEL = 20_000
-VAE_DECODE_BYTES_PER_PIXEL = 26_000
+VAE_ENCODE_BYTES_PER_PIXEL = 18_500
+VAE_DECODE_BYTES_PER_PIXEL = 24_000
 # With tiles: per pixel of the whole picture, for what is kept of all tiles.
 VAE_TILED_BYTES_PER_PIXEL = 500
 VAE_REAL_WIDTH = 96
@@ -66,8 +68,9 @@ UNKNOWN_LORA_BYTES = 750_000_000
 
 START_S = 6.0  # a fresh engine process imports torch
 GPU_START_S = 3.0
-# Share of the tensor cores' peak that a whole forward of the plain path reaches (H200: 368 of 989 TFLOP/s).
-EFFICIENCY = 0.35
+# Share of the tensor cores' peak that a whole forward of the plain path reaches (H200: 541 of 989 TFLOP/s at
+# 1024x576; cards whose attention kernels are older reach less).
+EFFICIENCY = 0.45
 # Peak 16-bit operations per core and clock, float32 accumulation, of the weaker cards of a capability.
 OPERATIONS_PER_CORE_AND_CLOCK = (
     ((7, 0), 8.0),
@@ -98,7 +101,7 @@ CPU_RATE_32_BIT = 40e9  # per processor; the embedded model on 2 processors
 CPU_RATE_16_BIT = 10e9  # without matrix extensions for bfloat16
 SANE_CPU_TIME_S = 600.0
 FLOAT32_SLOWDOWN = 2.5  # of products on a GPU, TF32 off
-INT8_SLOWDOWN = 4.0  # 8-bit products without a kernel of their own
+INT8_SLOWDOWN = 60.0  # 8-bit products without a kernel of their own (H200: 217 ms against 3.6)
 # Dequantising one weight, in operations at the effective rate.
 DEQUANTISE_OPERATIONS = {"fp8": 900.0, "int8": 900.0, "gguf": 3500.0}
 FP8_WITHOUT_HARDWARE = 3000.0

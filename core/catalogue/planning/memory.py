@@ -111,18 +111,20 @@ def plan_weights(plan: Plan, sizes: ModelSizes, catalogue: Catalogue) -> Weights
 def activation_bytes(sizes: ModelSizes, tokens: int, plan: Plan) -> float:
     """Live tensors of one forward at its worst moment, conditions and dequantised weights included.
 
-    The worst moment of a block is the rotation of k (x, its norm, q, k and v live) or the feed-forward part,
-    whichever is larger. Guidance branches run one after the other and add nothing.
+    The worst moment of a block is the end of its attention, the feed-forward part, or the dequantising of the
+    largest layer, whichever is larger. Guidance branches run one after the other and add nothing.
     """
     narrow = plan.matmul != "float32"
     base = c.WIDTHS_16_BIT if narrow else c.WIDTHS_32_BIT
     ffn = c.FFN_BASE_WIDTHS_16_BIT if narrow else c.FFN_BASE_WIDTHS_32_BIT
     widths = max(base, ffn + c.FFN_HIDDEN_TENSORS * sizes.ffn_dim / sizes.dim)
-    total = widths * tokens * sizes.dim * (_16_BIT if narrow else 4)
+    width_bytes = tokens * sizes.dim * (_16_BIT if narrow else 4)
+    total = widths * width_bytes
     if plan.matmul == "int8":
         total += tokens * sizes.ffn_dim * c.INT8_PRODUCT_BYTES
-    if plan.weights not in FLOAT_DTYPES:
-        total += sizes.largest_linear * c.DEQUANTISE_BYTES
+    elif plan.weights not in FLOAT_DTYPES:
+        dequantising = sizes.largest_linear * c.DEQUANTISE_BYTES
+        total = max(total, c.WIDTHS_BESIDE_DEQUANTISING * width_bytes + dequantising)
     return total + tokens * 4 * c.CONDITION_CHANNELS * 4
 
 

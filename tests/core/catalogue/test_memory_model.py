@@ -60,13 +60,13 @@ def test_forwards_of_the_presets() -> None:
     assert forwards(Sampling(4, condition_guidance_scale=1.5)) == 5
 
 
-def test_a_16_bit_forward_is_in_the_range_of_the_official_code(sizes: ModelSizes) -> None:
+def test_a_16_bit_forward_takes_less_than_the_official_code(sizes: ModelSizes) -> None:
     """The official code took 36.6 to 41.0 GiB for 30.6 GiB of weights, at both sizes."""
     weights = memory.plan_weights(bare(), sizes, Catalogue({}, {}, {}))
     assert (weights.blocks + weights.others) / GIB == pytest.approx(30.6, abs=0.1)
     for size in (NATIVE, Size(832, 480)):
         used = memory.estimate(bare(size=size), sizes, weights, on_gpu=True).device["sample"]
-        assert 35 * GIB < used < 41 * GIB
+        assert 33 * GIB < used < 36.6 * GIB
 
 
 def test_the_autoencoder_is_near_what_was_measured(sizes: ModelSizes) -> None:
@@ -87,7 +87,8 @@ def test_tiles_and_16_bits_shrink_the_autoencoder(sizes: ModelSizes) -> None:
 
 
 def test_a_block_keeps_no_more_alive_than_the_model_says() -> None:
-    """Our own transformer at a small width under the profiler: the model is above it, and not by much."""
+    """Our own transformer at a small width under the profiler, in float32: 16-bit products of a CPU keep
+    copies that a GPU's do not."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -96,14 +97,14 @@ def test_a_block_keeps_no_more_alive_than_the_model_says() -> None:
 
     config = TransformerConfig(dim=512, num_heads=4, num_layers=1, ffn_dim=1382, text_dim=64, clip_dim=64)
     architecture = Architecture("small", config.to_dict(), {}, {}, {}, 256, 256, 33)
-    frames, side = 5, 32
+    frames, side = 5, 64
     shapes = [(1, 16, frames, side, side), (1,), (1, 20, 64), (1, 16, frames, side, side)]
     shapes += [(1, 20, frames, side, side), (1, 36, 1, side, side), (1, 36, 1, side, side)]
     shapes += [(1, 257, 64), (1, 257, 64)]
     torch.manual_seed(0)
     arguments = [torch.randn(*shape) for shape in shapes]
-    network = SteadyDancerTransformer(config).to(torch.bfloat16).eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    network = SteadyDancerTransformer(config).eval()
+    with torch.no_grad():
         network(*arguments)
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             network(*arguments)
@@ -113,10 +114,10 @@ def test_a_block_keeps_no_more_alive_than_the_model_says() -> None:
         if event.name() == "[memory]":
             live += event.nbytes()
             peak = max(peak, live)
-    made = bare(size=Size(side * 8, side * 8), frames=4 * (frames - 1) + 1)
+    frames_in_pixels = 4 * (frames - 1) + 1
+    made = bare(size=Size(side * 8, side * 8), frames=frames_in_pixels, weights="float32", matmul="float32")
     modelled = activation_bytes(model_sizes(architecture), token_count(made.size, made.frames), made)
-    assert peak <= modelled * 1.05
-    assert peak >= modelled * 0.6
+    assert modelled * 0.7 <= peak <= modelled * 1.1
 
 
 def test_streaming_trades_video_memory_for_host_memory(sizes: ModelSizes) -> None:
@@ -193,7 +194,7 @@ def test_a_measured_peak_above_the_model_counts(catalogue: Catalogue, tmp_path: 
 
 
 def test_what_has_failed_is_not_planned_again(catalogue: Catalogue, tmp_path: Path) -> None:
-    there = machine(24, 64)
+    there = machine(16, 64)
     memories = Measurements(tmp_path / "measurements.sqlite")
     first = plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories)
     memories.record(measured(there, first, ok=False, lacked="vram", seconds={}))
