@@ -112,7 +112,7 @@ def _changed(choices: Choices, options: argparse.Namespace) -> Choices:
     before = choices
     if options.offline:
         choices = replace(choices, offline=options.offline == "on")
-    if options.endpoint:
+    if options.endpoint is not None:
         default = options.endpoint == "default"
         choices = replace(choices, endpoint=None if default else checked_endpoint(options.endpoint))
     if options.forget_folder:

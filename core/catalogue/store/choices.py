@@ -58,7 +58,7 @@ def read_choices() -> Choices:
             endpoint=_text(data["endpoint"]) if data.get("endpoint") else None,
             moving_to=_folder(data.get("moving_to")),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Choices()
     except (OSError, UnicodeDecodeError, TOMLKitError, TypeError) as error:
         raise BadSetting(
@@ -124,7 +124,9 @@ def is_offline(choices: Choices, asked: bool = False) -> bool:
 
 def chosen_endpoint(choices: Choices, asked: str | None = None) -> str:
     """The hub or its mirror: asked for now, remembered, ``HF_ENDPOINT``, else the hub itself."""
-    return asked or choices.endpoint or os.environ.get("HF_ENDPOINT") or HUB_ENDPOINT
+    if asked is not None:
+        return asked
+    return choices.endpoint or os.environ.get("HF_ENDPOINT") or HUB_ENDPOINT
 
 
 def _folder(value: object) -> Path | None:

@@ -193,6 +193,7 @@ def test_the_embedded_model_needs_nothing(run: Run) -> None:
         (("get", "nonsense"), 2, "BadSetting"),
         (("get", "vae", "--offline"), 5, "NetworkError"),
         (("get", "vae", "--endpoint", "http://example.com"), 2, "BadSetting"),
+        (("get", "vae", "--endpoint", ""), 2, "BadSetting"),
         (("get", "vae", "--from", "/no/such/folder"), 2, "BadSetting"),
         (("get", "vae", "--parallel", "9"), 2, "BadSetting"),
         (("show", "nonsense"), 2, "BadSetting"),
