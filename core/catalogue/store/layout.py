@@ -93,10 +93,14 @@ def link(source: Path, name: Path) -> None:
     try:
         name.symlink_to(Path(os.path.relpath(source, name.parent)))
         return
+    except FileExistsError:
+        return  # another process that brings the same was quicker
     except OSError:
         pass  # the next best
     try:
         name.hardlink_to(source)
+    except FileExistsError:
+        return
     except OSError:
         shutil.move(source, name)
 

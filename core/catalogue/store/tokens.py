@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import keyring
-from keyring.errors import KeyringError, NoKeyringError, PasswordDeleteError
+from keyring.errors import NoKeyringError, PasswordDeleteError
 
 from core.catalogue.store.choices import HUB_ENDPOINT
 from core.errors import BadSetting
 
+_LOG = logging.getLogger(__name__)
 SERVICE: Final = "Pirouette"
 VARIABLES: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _LONGEST = 512
@@ -20,15 +22,19 @@ _LONGEST = 512
 def read_token(endpoint: str) -> str | None:
     """The token for this endpoint: ``HF_TOKEN`` for the hub or its mirror, else the keyring's.
 
-    A keyring that is not there or locked has no token: most files need none.
+    A keyring that is not there, locked or broken has no token: most files need none.
+
+    Raises:
+        BadSetting: the variable holds something that cannot be a token.
     """
     host = _host(endpoint)
     for name in VARIABLES:
-        if os.environ.get(name) and _is_hub(host):
-            return os.environ[name]
+        if os.environ.get(name, "").strip() and _is_hub(host):
+            return _cleaned(os.environ[name], f"The environment variable {name} holds no access token.")
     try:
         return keyring.get_password(SERVICE, host) or None
-    except KeyringError:
+    except Exception as error:  # a backend raises what the system's service raises
+        _LOG.debug("The keyring does not answer: %s", type(error).__name__)
         return None
 
 
@@ -38,13 +44,7 @@ def save_token(endpoint: str, token: str) -> None:
     Raises:
         BadSetting: it cannot be one, or this machine has no keyring.
     """
-    cleaned = token.strip()
-    if not cleaned or len(cleaned) > _LONGEST or not cleaned.isascii() or not cleaned.isprintable():
-        raise BadSetting(
-            "This is no access token.",
-            limit=f"1 to {_LONGEST} letters and digits",
-            action="Copy it from the settings of your account at the hub.",
-        )
+    cleaned = _cleaned(token, "This is no access token.")
     _with_keyring(lambda: keyring.set_password(SERVICE, _host(endpoint), cleaned))
 
 
@@ -61,6 +61,18 @@ def remove_token(endpoint: str) -> bool:
     return True
 
 
+def _cleaned(token: str, message: str) -> str:
+    """Without the line's end that files and terminals add; the message never shows it."""
+    cleaned = token.strip()
+    if not 0 < len(cleaned) <= _LONGEST or not cleaned.isascii() or not cleaned.isprintable():
+        raise BadSetting(
+            message,
+            limit=f"1 to {_LONGEST} letters and digits",
+            action="Copy it from the settings of your account at the hub.",
+        )
+    return cleaned
+
+
 def _with_keyring(work: Any) -> None:
     try:
         work()
@@ -68,7 +80,7 @@ def _with_keyring(work: Any) -> None:
         raise
     except NoKeyringError:
         raise _no_keyring("This machine has no keyring to keep a token in") from None
-    except KeyringError as error:
+    except Exception as error:  # its words may hold the token
         raise _no_keyring(f"The keyring refused: {type(error).__name__}") from None
 
 

@@ -83,3 +83,31 @@ def test_without_a_keyring_the_way_out_is_told() -> None:
         save_token(HUB, "hf_secret")
     assert "HF_TOKEN" in error.value.action
     assert "hf_secret" not in error.value.sentence()
+
+
+class Broken(Memory):
+    """Fails as a system's service may, with the token in its words."""
+
+    def get_password(self, *_: str) -> str | None:
+        raise RuntimeError("no bus")
+
+    def set_password(self, *told: str) -> None:
+        raise RuntimeError(f"no bus for {told}")
+
+
+def test_a_broken_keyring_has_no_token_and_tells_none() -> None:
+    keyring.set_keyring(Broken())
+    assert read_token(HUB) is None
+    with pytest.raises(BadSetting, match="keyring refused") as raised:
+        save_token(HUB, "hf_secret")
+    assert "hf_secret" not in raised.value.sentence()
+
+
+def test_the_variable_may_end_in_a_new_line_but_must_be_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", " hf_secret\n")
+    assert read_token(HUB) == "hf_secret"
+    for wrong in ("hf_sec\nret", "sécret", "s" * 600):
+        monkeypatch.setenv("HF_TOKEN", wrong)
+        with pytest.raises(BadSetting, match="HF_TOKEN") as raised:
+            read_token(HUB)
+        assert wrong not in raised.value.sentence()
