@@ -48,6 +48,23 @@ def test_the_window_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "nothing may talk" not in done.stderr
 
 
-def test_the_command_line_opens_no_socket() -> None:
-    done = run("from core.cli.main import main; raise SystemExit(main(['hardware']))")
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [["hardware"], ["plan"], ["plan", "--vram", "24GiB", "--ram", "32GiB", "--capability", "8.9"]],
+        [["models", *verb] for verb in (["list"], ["show", "vae-bf16"], ["verify"], ["settings"])],
+        [["models", *verb] for verb in (["show", "steadydancer-14b"], ["repair"], ["remove", "vae-bf16"])],
+    ],
+    ids=["machine", "looking", "keeping"],
+)
+def test_the_command_line_opens_no_socket(commands: list[list[str]]) -> None:
+    """Neither does what `repair` would fetch, where nothing is damaged."""
+    code = "from core.cli.main import main\n" + "".join(f"assert main({one}) == 0\n" for one in commands)
+    done = run(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_download_would_be_seen() -> None:
+    """The guard above sees the real thing."""
+    done = run("from core.cli.main import main; main(['models', 'get', 'vae-bf16'])")
+    assert "nothing may talk" in done.stderr
