@@ -23,7 +23,7 @@ from core.catalogue.store.choices import (
 )
 from core.catalogue.store.tokens import read_token, remove_token, save_token
 from core.cli.console import print_json
-from core.errors import BadSetting
+from core.errors import BadSetting, PirouetteError
 from core.settings import places
 
 _IN_REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+):(.+)")
@@ -33,7 +33,11 @@ def add(options: argparse.Namespace) -> int:
     """``pirouette models add``: a file of this machine, or of a repository of the hub."""
     asset = _entered(options)
     if options.model:
-        user.use_for(options.model, asset.id)
+        try:
+            user.use_for(options.model, asset.id)
+        except PirouetteError:
+            user.remove(asset.id)  # all or nothing
+            raise
     if options.json:
         files = [file.path for file in asset.files]
         print_json({"id": asset.id, "role": asset.role, "files": files, "model": options.model})

@@ -414,6 +414,9 @@ def test_own_files_and_other_repositories_are_added_and_forgotten(
     assert told("forget", "my-style") == {"forgotten": "my-style"}
     assert run("show", "my-style")[0] == 2
     assert mine.exists()
+    for wrong in (("--role", "vae", "--for", "nonsense"), ("--role", "lora", "--for", MODEL)):
+        assert run("add", mine, *wrong)[0] == 2
+        assert run("show", "my-style")[0] == 2  # nothing was entered
 
 
 def test_a_move_that_has_not_ended_comes_first(run: Run, hub: FakeHub, own_home: Path) -> None:
