@@ -29,7 +29,7 @@ from core.engine.convert.pickle_source import is_pickle, open_pickle
 from core.engine.convert.writer import Slot, TensorWriter, safetensors_file
 from core.engine.loading.checkpoint import check_complete, expected_shapes
 from core.engine.loading.header import open_checkpoint
-from core.engine.loading.stored import Stored, read_float, stored_weights
+from core.engine.loading.stored import Stored, check_scales, read_float, stored_weights
 from core.engine.loading.tensors import Checkpoint, TensorReader
 from core.engine.models.config import TransformerConfig
 from core.errors import BadCheckpoint, BadSetting
@@ -100,6 +100,7 @@ def convert(
     checkpoint, readers = _open(source)
     stored = stored_weights(checkpoint)
     shapes = _shapes(stored, config)
+    check_scales(checkpoint, stored)
     _refuse_quantised(source, stored, to)
     slots = [slot for name, weight in stored.items() for slot in _slots(name, weight, shapes[name], to)]
     if to == "fp8":

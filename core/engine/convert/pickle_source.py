@@ -10,11 +10,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from core.engine.loading.header import Checkpoint, strip_prefix
+from core.engine.loading.header import PICKLES, Checkpoint, strip_prefix
 from core.engine.loading.tensors import DTYPES, Entry, TensorReader
 from core.errors import BadCheckpoint
 
-SUFFIXES: Final = (".pth", ".pt", ".bin", ".ckpt")
 # Under these names training code stores the weights among other things.
 NESTED: Final = ("state_dict", "model", "module", "generator_ema", "ema")
 _NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
@@ -38,7 +37,7 @@ class PickleReader(TensorReader):
 
 def is_pickle(path: Path) -> bool:
     """Whether the file's name says so."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in PICKLES
 
 
 def open_pickle(path: Path) -> tuple[Checkpoint, PickleReader]:

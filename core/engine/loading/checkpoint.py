@@ -10,7 +10,7 @@ from torch import nn
 
 from core.engine.loading.filling import ModuleWeights, Shape, fits
 from core.engine.loading.header import Checkpoint, open_checkpoint
-from core.engine.loading.stored import stored_weights
+from core.engine.loading.stored import check_scales, stored_weights
 from core.engine.models.config import TransformerConfig
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint
@@ -109,6 +109,7 @@ class TransformerFile:
         checkpoint = open_checkpoint(path)
         stored = stored_weights(checkpoint)
         check_complete({name: weight.shape for name, weight in stored.items()}, config)
+        check_scales(checkpoint, stored)
         keeps = stays_quantised if keep_quantised else (lambda _name, _layer: False)
         self._weights = ModuleWeights(checkpoint, stored, build_on_meta(config), dtype, keeps, matmul)
 

@@ -22,6 +22,8 @@ from core.errors import BadCheckpoint
 __all__ = ["Checkpoint", "Entry", "TensorReader", "open_checkpoint", "strip_prefix", "weight_files"]
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.")
+# Endings of files that may run code when they are opened; the converter reads them without.
+PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 MAX_HEADER_BYTES = 100_000_000
 MAX_INDEX_BYTES = 16 << 20
 MAX_SHARDS = 1000
@@ -109,7 +111,7 @@ def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
             start = file.read(9)
             length = int.from_bytes(start[:8], "little")
             if len(start) < 9 or start[8:] != b"{":
-                raise bad_file(path, "is not a safetensors file", action="Choose a .safetensors file.")
+                raise bad_file(path, "is not a safetensors file", action=_instead(path))
             if length > MAX_HEADER_BYTES:
                 raise bad_file(path, f"is damaged: its header claims {length} bytes", value=length)
             if 8 + length > size:
@@ -127,6 +129,12 @@ def _read_header(path: Path) -> tuple[list[Entry], dict[str, str]]:
     if size > end:
         raise bad_file(path, f"is damaged: {size - end} bytes follow its tensors", value=size)
     return entries, metadata
+
+
+def _instead(path: Path) -> str:
+    if path.suffix.lower() in PICKLES:
+        return f"Convert it: `pirouette models convert {path.name} {path.stem}.safetensors --to bf16`."
+    return "Choose a .safetensors file."
 
 
 def _parse(path: Path, raw: bytes, most: int) -> tuple[list[Entry], dict[str, str]]:

@@ -12,7 +12,7 @@ Scales are found by their key beside the weight's, never by a list of modules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +29,8 @@ Kind = Literal["plain", "fp8", "int8_rows", "int8_block", "gguf"]
 FP8 = ("F8_E4M3", "F8_E5M2")
 FLOATS = ("F64", "F32", "F16", "BF16")
 # Markers and scales of activations, which the products here do not use.
-IGNORED = ("scaled_fp8",)
+MARKER = "scaled_fp8"
+IGNORED = (MARKER,)
 IGNORED_ENDINGS = (
     ".scale_input",
     ".input_scale",
@@ -80,6 +81,17 @@ def stored_weights(checkpoint: Checkpoint, rename: Callable[[str], str] = keep_n
             raise _bad(checkpoint, target, "is stored twice")
         found[target] = stored
     return {rename(name): stored for name, stored in found.items() if name not in scales}
+
+
+def check_scales(checkpoint: Checkpoint, stored: Mapping[str, Stored]) -> None:
+    """Raise ``BadCheckpoint`` for a float8 weight without its scale in a file whose weights have scales.
+
+    Such a weight would count hundreds of times too much. In files without any scale they count as they are.
+    """
+    narrow = [weight for weight in stored.values() if weight.data.dtype in FP8]
+    bare = [weight.name for weight in narrow if weight.scale_name is None]
+    if bare and (len(bare) < len(narrow) or any(name.endswith(MARKER) for name in checkpoint.entries)):
+        raise _bad(checkpoint, bare[0], "has no scale, as the other float8 weights of the file do")
 
 
 def read_float(reader: TensorReader, stored: Stored, device: torch.device, dtype: torch.dtype) -> Tensor:

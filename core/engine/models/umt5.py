@@ -195,10 +195,11 @@ def load_umt5(
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """A tokenizer from a local folder; raises ``BadCheckpoint``."""
+    """A tokenizer from a local folder, without code that lies there; raises ``BadCheckpoint``."""
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        # Without the last argument transformers asks at the terminal whether to run a folder's code.
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the tokenizers package raises plain ones for damaged files
         message = f"The tokenizer in {folder} cannot be read."
         raise BadCheckpoint(message, value=folder, action="Download the tokenizer's folder again.") from error
 

@@ -123,3 +123,23 @@ def test_an_incomplete_file_and_a_missing_tokenizer_are_refused(tmp_path: Path) 
         build_umt5(missing, config(), CPU, torch.float32, "umt5.safetensors")
     with pytest.raises(BadCheckpoint, match="tokenizer"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[" * 10_000),
+        ("tokenizer_config.json", '{"unk_token": 1.5, "tokenizer_class": "PreTrainedTokenizerFast"}'),
+        ("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": ["evil.Evil", null]}}'),
+    ],
+)
+def test_a_damaged_tokenizer_is_refused_and_its_code_not_run(
+    tokenizer_folder: Path, tmp_path: Path, file: str, content: str
+) -> None:
+    for source in tokenizer_folder.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    (tmp_path / "evil.py").write_text("class Evil:\n    from_pretrained = lambda *a, **k: 1 / 0\n")
+    (tmp_path / file).write_text(content)
+    with pytest.raises(BadCheckpoint, match="tokenizer"):
+        load_tokenizer(tmp_path)

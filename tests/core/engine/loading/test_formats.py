@@ -202,6 +202,15 @@ def without(state: State, *names: str) -> State:
 Q = "blocks.0.self_attn.q."
 DAMAGES: dict[str, tuple[Callable[[State], State], str]] = {
     "scale missing": (lambda s: without(formats.int8_block(s), f"{Q}scale"), "no scales"),
+    "fp8 scale missing": (lambda s: without(formats.fp8_scaled(s), f"{Q}scale_weight"), "no scale, as"),
+    "newer fp8 scale missing": (
+        lambda s: without(formats.fp8_scaled(s, newer=True), f"{Q}weight_scale"),
+        "no scale, as",
+    ),
+    "all fp8 scales missing": (
+        lambda s: {n: t for n, t in formats.fp8_scaled(s).items() if not n.endswith("scale_weight")},
+        "no scale, as",
+    ),
     "scales of another shape": (
         lambda s: formats.int8_block(s) | {f"{Q}scale": torch.ones(1, 1)},
         "scales of shape",
@@ -236,3 +245,22 @@ def test_files_that_do_not_fit_are_refused_by_their_headers(name: str, tmp_path:
     with pytest.raises(BadCheckpoint, match=words) as caught:
         TransformerFile(tmp_path / "dancer.safetensors", config())
     assert caught.value.action
+
+
+def test_float8_weights_of_a_file_without_any_scale_count_as_they_are(tmp_path: Path) -> None:
+    state = wide_toy().transformer
+    stored = {
+        name: tensor.to(torch.float8_e4m3fn) if formats.is_block_linear(name, tensor) else tensor
+        for name, tensor in state.items()
+    }
+    formats.save(tmp_path / "dancer.safetensors", stored)
+    model = load_transformer(tmp_path / "dancer.safetensors", config())
+    weight = model.blocks[0].ffn[0].dequantise(torch.float32)
+    assert torch.equal(weight, stored["blocks.0.ffn.0.weight"].float())
+
+
+def test_a_pickle_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "dancer.pth")
+    with pytest.raises(BadCheckpoint) as caught:
+        TransformerFile(tmp_path / "dancer.pth", config())
+    assert "pirouette models convert dancer.pth dancer.safetensors" in caught.value.sentence()
