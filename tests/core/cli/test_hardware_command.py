@@ -87,7 +87,7 @@ def test_json_holds_every_fact() -> None:
             (replace(GPU, memory_bytes=80 * GIB, memory_free_bytes=None),),
             "-fp16 runs on the GPU, about",
         ),
-        ((replace(GPU, memory_free_bytes=None),), "steadydancer-14b-fp8 runs partly on the GPU"),
+        ((replace(GPU, memory_free_bytes=None),), "-fp8 runs on the GPU, one part at a time"),
         ((replace(GPU, memory_bytes=8 * GIB, uuid="GPU-2"), GPU), "runs partly on the GPU"),
         ((replace(GPU, memory_free_bytes=GIB),), "do not fit as things are. It needs"),
         ((replace(GPU, memory_bytes=0),), "whose driver does not answer"),
