@@ -25,7 +25,7 @@ _RETRY: Final = "Check the network connection and try again."
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 # A mirror that answers with a login page, say.
-_NOT_UNDERSTOOD: Final = (ValueError, LookupError, TypeError, AttributeError)
+_NOT_UNDERSTOOD: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Known:
     size_bytes: int
     sha256: str | None
     blob_id: str | None
+
+    def __post_init__(self) -> None:
+        if self.size_bytes < 0:
+            raise ValueError(f"A file has no {self.size_bytes} bytes.")
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ def test_a_hub_that_is_away_is_one_sentence_and_a_mirror_answers_for_it(hub, clo
     assert not any(one.token for one in hub.requests)
 
 
-def test_an_answer_that_is_not_a_hubs_is_one_sentence(ask, monkeypatch) -> None:
-    monkeypatch.setattr("tests.fakes.hub_server._sibling", lambda *_: {"name": "x"})
+@pytest.mark.parametrize("told", [{"name": "x"}, {"rfilename": "x", "size": -5, "blobId": "a" * 40}])
+def test_an_answer_that_is_not_a_hubs_is_one_sentence(ask, monkeypatch, told: dict[str, object]) -> None:
+    monkeypatch.setattr("tests.fakes.hub_server._sibling", lambda *_: told)
     with pytest.raises(NetworkError, match="not a hub's"):
         ask.revision(REPOSITORY)
 

@@ -15,12 +15,13 @@ import pytest
 from core.catalogue.catalogue import Asset, CatalogueFile
 from core.catalogue.hub import Hub
 from core.catalogue.transfer import download
-from core.errors import BadCheckpoint
+from core.errors import BadCheckpoint, NetworkError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = hashlib.shake_128(b"large").digest(700_001)
 SMALL = b'{"a": 1}'
 PIECE = 300_000
+LISTED = {"id": "maker/model", "sha": COMMIT, "siblings": [{"rfilename": "a.bin"}, {"rfilename": "b.json"}]}
 
 
 class PlainHub(BaseHTTPRequestHandler):
@@ -29,6 +30,7 @@ class PlainHub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
     seen: list[tuple[str, str, str | None]]
     ranges: bool
+    listing: bytes = json.dumps(LISTED).encode()
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -36,12 +38,7 @@ class PlainHub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.seen.append((self.command, self.path, self.headers.get("Range")))
         if self.path.startswith("/api/models/maker/model/revision/main"):
-            listed = {
-                "id": "maker/model",
-                "sha": COMMIT,
-                "siblings": [{"rfilename": "a.bin"}, {"rfilename": "b.json"}],
-            }
-            self.reply(json.dumps(listed).encode(), {"Content-Type": "application/json"})
+            self.reply(self.listing, {"Content-Type": "application/json"})
         elif self.path == f"/maker/model/resolve/{COMMIT}/a.bin":
             self.reply(
                 b"",
@@ -118,3 +115,10 @@ def test_the_catalogue_s_sha256_holds_where_the_hub_has_only_git_s(plain, tmp_pa
     wrong = Hub(endpoint).resolve(asset(CatalogueFile("b.json", sha256="0" * 64))).files[0]
     with pytest.raises(BadCheckpoint):
         download(wrong, tmp_path / "b.json")
+
+
+def test_an_answer_that_nests_without_end_is_one_sentence(plain) -> None:
+    handler, endpoint = plain
+    handler.listing = b"[" * 100_000
+    with pytest.raises(NetworkError, match="not a hub's"):
+        Hub(endpoint).revision("maker/model")
