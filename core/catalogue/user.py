@@ -16,6 +16,7 @@ from tomlkit.toml_document import TOMLDocument
 
 from core.catalogue.catalogue import Asset, Role
 from core.catalogue.load import check_text, load_catalogue, user_catalogue
+from core.catalogue.tables import ID
 from core.errors import BadSetting
 from core.media.disk import written_beside
 from core.types import SCHEMA
@@ -152,6 +153,13 @@ def remove(entry_id: str, catalogue: Path | None = None) -> None:
 
 def _add(asset_id: str, values: dict[str, Any], catalogue: Path | None) -> Asset:
     file = catalogue or user_catalogue()
+    if ID.fullmatch(asset_id) is None or ".." in asset_id:
+        raise BadSetting(
+            f"'{asset_id}' cannot be an id.",
+            value=asset_id,
+            limit="small letters, digits, '-', '_' and '.'",
+            action=f"Use one such as {_id_from(asset_id)}.",
+        )
     if asset_id in load_catalogue(user=file if file.is_file() else None).assets:
         message = f"The catalogue already has an asset '{asset_id}'."
         raise BadSetting(message, value=asset_id, action="Give it another id.")

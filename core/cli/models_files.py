@@ -126,7 +126,12 @@ def _refuse_needed(removal: Removal, named: list[str]) -> None:
 
 def _only_file(options: argparse.Namespace) -> Any:
     if len(options.paths) != 1 or not options.paths[0].is_file():
-        raise BadSetting("With --as there must be one file.", value=len(options.paths), limit="one file")
+        raise BadSetting(
+            "With --as there must be one file.",
+            value=", ".join(map(str, options.paths)),
+            limit="one file",
+            action="Import the files one by one.",
+        )
     return options.paths[0]
 
 

@@ -49,7 +49,10 @@ def get_models(options: argparse.Namespace) -> int:
     """``pirouette models get``."""
     if not 1 <= options.parallel <= _MOST_PARALLEL:
         raise BadSetting(
-            "The number of files at a time is out of range.", value=options.parallel, limit="1 to 4"
+            "The number of files at a time is out of range.",
+            value=options.parallel,
+            limit=f"1 to {_MOST_PARALLEL}",
+            action=f"Choose a number from 1 to {_MOST_PARALLEL}.",
         )
     refuse_while_moving()
     store, hub = open_store(), open_hub(options)

@@ -125,7 +125,11 @@ def _changed(choices: Choices, options: argparse.Namespace) -> Choices:
         write_choices(choices)
     if options.add_folder:
         if not options.add_folder.is_dir():
-            raise BadSetting(f"There is no folder {options.add_folder}.", value=options.add_folder)
+            raise BadSetting(
+                f"There is no folder {options.add_folder}.",
+                value=options.add_folder,
+                action="Check the path.",
+            )
         choices = remember_folders((options.add_folder,))
     return choices
 
@@ -133,7 +137,10 @@ def _changed(choices: Choices, options: argparse.Namespace) -> Choices:
 def _without(folders: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
     if folder.absolute() not in folders:
         raise BadSetting(
-            f"{folder} is not among the folders.", value=folder, limit=", ".join(map(str, folders))
+            f"{folder} is not among the folders.",
+            value=folder,
+            limit=", ".join(map(str, folders)) or "there are none",
+            action="`pirouette models settings` shows them.",
         )
     return tuple(kept for kept in folders if kept != folder.absolute())
 

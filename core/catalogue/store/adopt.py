@@ -84,7 +84,7 @@ def claimed(store: Store, source: Path, asset_id: str) -> Recognised:
             + (f"it has {size} bytes." if file else "none of its files has this name."),
             value=source,
             limit=f"{file.size_bytes} bytes" if file else ", ".join(names),
-            action="Import it without --as, which shows what it is.",
+            action=f"Take another file, or download it: `pirouette models get {asset_id}`.",
         )
     path = file.path if "*" not in file.path else "/".join([*file.path.split("/")[:-1], source.name])
     return Recognised(source, asset_id, path, "name and size")

@@ -193,6 +193,9 @@ def test_the_embedded_model_needs_nothing(run: Run) -> None:
         (("get", "nonsense"), 2, "BadSetting"),
         (("get", "vae", "--offline"), 5, "NetworkError"),
         (("get", "vae", "--endpoint", "http://example.com"), 2, "BadSetting"),
+        (("add", "maker/x:y.safetensors", "--role", "vae", "--id", "X Y"), 2, "BadSetting"),
+        (("settings", "--add-folder", "/no/such/folder"), 2, "BadSetting"),
+        (("import", "/dev/null", "/dev/zero", "--as", "vae"), 2, "BadSetting"),
         (("get", "vae", "--endpoint", ""), 2, "BadSetting"),
         (("get", "vae", "--from", "/no/such/folder"), 2, "BadSetting"),
         (("get", "vae", "--parallel", "9"), 2, "BadSetting"),
@@ -209,6 +212,7 @@ def test_mistakes_have_their_exit_code(run: Run, arguments: tuple[str, ...], cod
     error = json.loads(out)["error"]
     assert (got, error["type"]) == (code, kind)
     assert error["message"].endswith(".")
+    assert error["action"].endswith(".")
 
 
 def test_a_licence_that_must_be_accepted_is_told(run: Run, hub: FakeHub) -> None:
