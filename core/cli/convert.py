@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.catalogue.load import load_catalogue
 from core.cli.console import print_json
+from core.cli.signals import terminated_like_ctrl_c
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("target", type=Path, metavar="OUT", help="the .safetensors file to write")
     parser.add_argument("--to", required=True, choices=_LAYOUTS, help="the layout to write")
     parser.add_argument(
-        "--model", default="steadydancer-14b", metavar="ID", help="the model that the file must hold in full"
+        "--model",
+        metavar="ID",
+        help="the model that the file must hold in full; by default the one whose blocks it has, if any",
     )
     parser.add_argument("--any-model", action="store_true", help="do not check that the model is complete")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
@@ -40,12 +43,14 @@ def add_parser(verbs: Any) -> None:
 
 def convert(options: argparse.Namespace) -> int:
     """Convert, with a line of progress on a terminal; prints how far the weights moved."""
-    config = None if options.any_model else _config(options.model)
+    config = _config(options.model) if options.model and not options.any_model else None
+    known = () if options.any_model else _known()
     from core.engine.convert.convert import convert as run
 
     line = _Line()
     try:
-        result = run(options.source, options.target, options.to, config, on_progress=line.show)
+        with terminated_like_ctrl_c():
+            result = run(options.source, options.target, options.to, config, line.show, known=known)
     finally:
         line.close()
     if options.json:
@@ -57,15 +62,22 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def _config(model: str) -> TransformerConfig:
-    """Sizes of the transformer of a model in the catalogue."""
+    """Sizes of the transformer of a model in the catalogue, or of an architecture."""
     from core.engine.models.config import TransformerConfig
 
     catalogue = load_catalogue()
-    if model not in catalogue.models:
+    name = catalogue.models[model].architecture if model in catalogue.models else model
+    if name not in catalogue.architectures:
         known = ", ".join(catalogue.models)
         raise BadSetting(f"There is no model '{model}'.", value=model, limit=known, action="Choose another.")
-    architecture = catalogue.architectures[catalogue.models[model].architecture]
-    return TransformerConfig.from_dict(architecture.transformer)
+    return TransformerConfig.from_dict(catalogue.architectures[name].transformer)
+
+
+def _known() -> list[TransformerConfig]:
+    """Sizes of all transformers in the catalogue."""
+    from core.engine.models.config import TransformerConfig
+
+    return [TransformerConfig.from_dict(one.transformer) for one in load_catalogue().architectures.values()]
 
 
 def _data(result: Converted) -> dict[str, Any]:

@@ -7,7 +7,7 @@ peak is a few times the largest tensor, whatever the file's size.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from core.engine.convert.layouts import (
 from core.engine.convert.pickle_source import is_pickle, open_pickle
 from core.engine.convert.writer import Slot, TensorWriter, safetensors_file
 from core.engine.loading.checkpoint import check_complete, expected_shapes
-from core.engine.loading.header import open_checkpoint
+from core.engine.loading.header import open_checkpoint, weight_files
 from core.engine.loading.stored import Stored, check_scales, read_float, stored_weights
 from core.engine.loading.tensors import Checkpoint, TensorReader
 from core.engine.models.config import TransformerConfig
@@ -79,6 +79,7 @@ def convert(
     config: TransformerConfig | None,
     on_progress: Callable[[ConvertProgress], None] = ignore,
     check: Callable[[], None] = never,
+    known: Sequence[TransformerConfig] = (),
 ) -> Converted:
     """Write ``source`` in another layout.
 
@@ -89,9 +90,11 @@ def convert(
         config: sizes of the transformer that the file must hold in full; None takes any model's file.
         on_progress: called after each weight.
         check: called before each weight; raises ``Cancelled``.
+        known: where ``config`` is None, sizes of models: a file that has the blocks of one of them must be
+            complete, too.
 
     Raises:
-        BadSetting: the target has another ending or is the source.
+        BadSetting: the target has another ending or is among the source's files.
         BadCheckpoint: the source is damaged, incomplete, already quantised, or holds values that are not
             finite.
         DiskError: the target cannot be written or the drive lacks the space.
@@ -99,7 +102,7 @@ def convert(
     _check_paths(source, target)
     checkpoint, readers = _open(source)
     stored = stored_weights(checkpoint)
-    shapes = _shapes(stored, config)
+    shapes = _shapes(stored, config or _recognised(stored, known))
     check_scales(checkpoint, stored)
     _refuse_quantised(source, stored, to)
     slots = [slot for name, weight in stored.items() for slot in _slots(name, weight, shapes[name], to)]
@@ -186,6 +189,16 @@ def _shapes(stored: Mapping[str, Stored], config: TransformerConfig | None) -> d
     return expected_shapes(config)
 
 
+def _recognised(stored: Mapping[str, Stored], known: Sequence[TransformerConfig]) -> TransformerConfig | None:
+    """The sizes whose blocks the file has, as many and as wide."""
+    blocks = len({name.split(".")[1] for name in stored if name.startswith("blocks.")})
+    query = stored.get("blocks.0.self_attn.q.weight")
+    if query is None:
+        return None
+    fitting = (config for config in known if blocks == config.num_layers)
+    return next((config for config in fitting if query.shape == (config.dim, config.dim)), None)
+
+
 def _open(path: Path) -> tuple[Checkpoint, Callable[[], AbstractContextManager[TensorReader]]]:
     """The file, and what opens it anew for each weight, so that no mapping of the whole file grows."""
     if is_pickle(path):
@@ -203,7 +216,8 @@ def _check_paths(source: Path, target: Path) -> None:
             limit="a name that ends in .safetensors",
             action="Choose such a name.",
         )
-    if target.exists() and target.resolve() == source.resolve():
+    read = [source] if is_pickle(source) or not source.exists() else weight_files(source)
+    if target.exists() and any(file.exists() and file.samefile(target) for file in (source, *read)):
         raise BadSetting(
             f"{target} is the file to convert.", value=target, action="Choose another name for the result."
         )

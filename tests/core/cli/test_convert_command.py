@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from core.cli.main import main
 from core.engine.loading.header import open_checkpoint
@@ -54,3 +55,28 @@ def test_a_file_of_another_model_and_an_unknown_model_are_refused(
     assert main(["models", "convert", encoder, target, "--to", "fp8", "--model", "nobody's"]) == 2
     assert "nobody's" in capsys.readouterr().err
     assert main(["models", "convert", encoder, target, "--to", "bf16", "--any-model"]) == 0
+
+
+def test_without_a_model_the_file_tells_which_it_is(
+    toys: TinyModels, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = load_file(toys.path("transformer-fp16"))
+    target = str(tmp_path / "small.safetensors")
+    assert main(["models", "convert", str(toys.path("transformer-fp16")), target, "--to", "fp8"]) == 0
+    wan = {name: tensor for name, tensor in whole.items() if "condition" not in name and "fuse" not in name}
+    save_file(wan, tmp_path / "wan.safetensors")
+    assert main(["models", "convert", str(tmp_path / "wan.safetensors"), target, "--to", "fp8"]) == 2
+    assert "condition_embedding_align" in capsys.readouterr().err
+    some = {name: tensor for name, tensor in whole.items() if name.startswith("blocks.0.")}
+    save_file(some, tmp_path / "some.safetensors")
+    assert main(["models", "convert", str(tmp_path / "some.safetensors"), target, "--to", "fp8"]) == 0
+
+
+def test_the_shipped_catalogue_knows_the_plain_name(
+    toys: TinyModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = str(toys.path("transformer-fp16")), str(tmp_path / "small.safetensors")
+    monkeypatch.delenv("PIROUETTE_CATALOGUE")
+    assert main(["models", "convert", source, target, "--to", "bf16", "--model", "steadydancer-14b"]) == 2
+    assert "lacks" in capsys.readouterr().err
+    assert main(["models", "convert", source, target, "--to", "bf16"]) == 0

@@ -246,6 +246,17 @@ def test_the_target_must_be_another_safetensors_file(source: Path, tmp_path: Pat
     assert source.read_bytes() == before
 
 
+def test_no_file_that_is_read_is_overwritten(state: State, tmp_path: Path) -> None:
+    save_shards(tmp_path, "dancer", state, 2)
+    index = tmp_path / "dancer.safetensors.index.json"
+    shard = tmp_path / "dancer-00001-of-00002.safetensors"
+    before = shard.read_bytes()
+    for source in (index, tmp_path):
+        with pytest.raises(BadSetting, match="is the file to convert"):
+            convert(source, shard, "bf16", TINY)
+    assert shard.read_bytes() == before
+
+
 class Malicious:
     """Would run code when unpickled without restriction."""
 
