@@ -25,7 +25,6 @@ from core.engine.linear.lora import LoraSet
 from core.engine.linear.quantised import QuantisedLinear
 from core.engine.loading.checkpoint import TransformerFile, expected_shapes
 from core.engine.machine import give_back
-from core.engine.memory.packed import HostRun
 from core.engine.memory.residency import Parts, Placed, make_residency
 from core.engine.memory.tiles import TiledVAE
 from core.engine.memory.transformer_part import Patch, unpatched
@@ -95,8 +94,6 @@ def check_files(report: Report, sizes: Sizes, device: torch.device, folder: Path
     """All checks, one after the other; a broken one does not end the others."""
     files = Files(folder, sizes)
     run = report.run
-    if device.type == "cuda":
-        run("pinned memory", partial(pinned_memory, report))
     run("GGUF types", partial(gguf_types, report, device))
     for layout in ("fp32", "bf16", "fp8", "fp8 by rows", "int8 by rows", "int8 by blocks", "gguf"):
         run(f"transformer {layout}", partial(transformer, report, files, layout, device))
@@ -165,16 +162,6 @@ class Files:
         return (
             LoraSet.open(self.loras, expected_shapes(self.sizes.transformer)).patch if wanted else unpatched
         )
-
-
-def pinned_memory(report: Report) -> None:
-    """Pages are locked, let go of, and can be locked again."""
-    torch.zeros(1, device="cuda")  # without a context torch calls nothing pinned
-    for turn in ("first", "second"):
-        run = HostRun(1 << 24, pin=True)
-        pinned = run.memory.is_pinned()
-        report.check(f"host memory is pinned, {turn} time", pinned, pinned)
-        del run
 
 
 def gguf_types(report: Report, device: torch.device) -> None:
