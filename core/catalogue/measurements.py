@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
+from core.catalogue.transfer.lock import locked
+from core.catalogue.transfer.pace import SystemClock
 from core.codec import from_data, to_data
 from core.errors import BadInput, DiskError
 from core.hardware import Gpu, Machine
@@ -166,7 +168,7 @@ class Measurements:
             return []
         try:
             rows = self._with_database(select) or []
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DiskError) as error:
             _LOGGER.warning("%s cannot be read: %s", self.path, error)
             return []
         return [measurement for row in rows if (measurement := _read(row)) is not None]
@@ -220,14 +222,16 @@ class Measurements:
             return work(database)
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        if _is_sound(self.path):
-            return  # another process was quicker
+        """One process at a time: else a slower one would set aside what a quicker one has just begun."""
         damaged = self.path.with_name(f"{self.path.stem}.damaged{self.path.suffix}")
-        _LOGGER.warning("%s is damaged (%s): kept as %s and begun anew.", self.path, error, damaged.name)
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        if self.path.exists():
-            self.path.replace(damaged)
+        with locked(self.path.with_name(f"{self.path.name}.lock"), SystemClock(), lambda: None):
+            if _is_sound(self.path):
+                return  # another process was quicker
+            _LOGGER.warning("%s is damaged (%s): kept as %s and begun anew.", self.path, error, damaged.name)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            if self.path.exists():
+                self.path.replace(damaged)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,28 @@ def test_two_processes_may_write_at_once(store: Measurements, damaged: bool) -> 
     for name in ("one", "two"):
         tokens = [measurement.tokens for measurement in store.find(gpu_key=name)]
         assert tokens == list(range(39, -1, -1))
+
+
+def test_a_new_file_is_not_set_aside_by_who_saw_the_damaged_one(
+    store: Measurements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other writer comes between the look at the damaged file and its removal."""
+    store.path.parent.mkdir()
+    store.path.write_bytes(b"no database " * 500)
+    is_sound, other = measurements._is_sound, Measurements(store.path)
+    writer = threading.Thread(target=lambda: other.record(replace(ONE, tokens=1)))
+
+    def look(path: Path) -> bool:
+        sound = is_sound(path)
+        if not sound and writer.ident is None:
+            writer.start()
+            writer.join(0.5)  # it waits for us, or has written already
+        return sound
+
+    monkeypatch.setattr(measurements, "_is_sound", look)
+    store.record(replace(ONE, tokens=2))
+    writer.join()
+    assert {measurement.tokens for measurement in store.find()} == {1, 2}
 
 
 def damage(path: Path, kind: str) -> None:
