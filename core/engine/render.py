@@ -106,7 +106,7 @@ def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict
     return {
         "schema": SCHEMA,
         "request": to_data(without_folders(request)),
-        "plan": to_data(plan_without_folders(plan)),
+        "plan": to_data(plan_to_keep(plan)),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "notes": list(notes),
     }
@@ -129,10 +129,17 @@ def without_folders(request: RenderRequest) -> RenderRequest:
     )
 
 
-def plan_without_folders(plan: Plan) -> Plan:
-    """The plan with bare names of the files on this machine; repositories keep theirs."""
+def plan_to_keep(plan: Plan) -> Plan:
+    """What was executed: bare names of the files on this machine (repositories keep theirs), no estimates.
+
+    Estimates change with what past renders took; equal renders shall give equal files.
+    """
     return replace(
         plan,
+        time_s=None,
+        vram_peak_bytes=None,
+        ram_peak_bytes=None,
+        reasons=(),
         files=tuple(Path(file).name if Path(file).is_absolute() else file for file in plan.files),
         parts={role: Path(path).name for role, path in plan.parts.items()},
         loras=tuple(replace(lora, path=Path(lora.path).name) for lora in plan.loras),

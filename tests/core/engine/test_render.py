@@ -132,6 +132,12 @@ def test_results_tell_nothing_of_the_folders_of_this_machine(request_: RenderReq
     assert settings["plan"]["loras"] == [{"path": "style.safetensors", "strength": 0.5}]
 
 
+def test_estimates_are_no_part_of_the_settings(request_: RenderRequest) -> None:
+    planned = plan(request_, 9)
+    learned = replace(planned, time_s=1.5, ram_peak_bytes=7, vram_peak_bytes=8, reasons=("Measured.",))
+    assert describe(request_, planned, ()) == describe(request_, learned, ())
+
+
 def test_settings_can_be_left_out(request_: RenderRequest) -> None:
     run(replace(request_, output=replace(request_.output, embed_settings=False)))
     assert read_settings(Path(request_.output.path)) is None
