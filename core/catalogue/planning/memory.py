@@ -7,6 +7,7 @@ residency; the peak is the largest phase. Files are read through the page cache,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,13 +69,18 @@ class Peaks:
         """What the GPU must have free: the largest phase, fragmentation and the context; None on a CPU."""
         if not self.device:
             return None
-        allocated = max(self.device.values()) * (1 + c.FRAGMENTATION)
+        allocated = max(self.device.values()) * (1 + fragmentation(sys.platform))
         return int(self.factor * (allocated + c.CUDA_CONTEXT_BYTES))
 
     @property
     def ram_bytes(self) -> int:
         """The largest phase."""
         return int(max(self.host.values()))
+
+
+def fragmentation(platform: str) -> float:
+    """Share of the allocated memory that is lost between tensors; ``platform`` as in ``sys.platform``."""
+    return c.FRAGMENTATION if platform == "linux" else c.FRAGMENTATION_FIXED
 
 
 def estimate(plan: Plan, sizes: ModelSizes, weights: Weights, *, on_gpu: bool) -> Peaks:

@@ -174,6 +174,18 @@ def test_streaming_trades_video_memory_for_host_memory(sizes: ModelSizes) -> Non
     assert (host[0] - host[-1]) / weights.block == pytest.approx(39)
 
 
+def test_fixed_memory_segments_cost_more(sizes: ModelSizes, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = memory.plan_weights(bare(), sizes, Catalogue({}, {}, {}))
+    peaks = memory.estimate(bare(), sizes, weights, on_gpu=True)
+    needed = {}
+    for platform in ("linux", "win32"):
+        monkeypatch.setattr("sys.platform", platform)
+        needed[platform] = peaks.vram_bytes
+    assert needed["linux"] is not None
+    assert needed["win32"] is not None
+    assert needed["win32"] > 1.1 * needed["linux"]
+
+
 def test_on_processors_everything_is_host_memory(sizes: ModelSizes) -> None:
     weights = memory.plan_weights(bare(), sizes, Catalogue({}, {}, {}))
     peaks = memory.estimate(bare(residency="resident"), sizes, weights, on_gpu=False)
