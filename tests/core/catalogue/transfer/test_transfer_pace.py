@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from core.catalogue.transfer.pace import Progress, TransferProgress
-
-
-class SetClock:
-    """A clock that goes only when told to."""
-
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
+from tests.fakes.clock import SteppedClock
 
 
 def test_pauses_and_reading_again_do_not_count_for_the_speed() -> None:
-    clock, told = SetClock(), list[TransferProgress]()
+    clock, told = SteppedClock(), list[TransferProgress]()
     progress = Progress(1000, told.append, clock)
     progress.begin(0, "verify")
     clock.sleep(10.0)
@@ -38,7 +26,7 @@ def test_pauses_and_reading_again_do_not_count_for_the_speed() -> None:
 
 
 def test_the_speed_follows_the_latest_seconds() -> None:
-    clock, told = SetClock(), list[TransferProgress]()
+    clock, told = SteppedClock(), list[TransferProgress]()
     progress = Progress(10_000, told.append, clock)
     progress.begin(0, "download")
     for done in (100, 200, 1200):
