@@ -35,11 +35,6 @@ def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     return values.view(weight.shape), scale
 
 
-def dequantise_rows(values: Tensor, scale: Tensor) -> Tensor:
-    """The inverse of ``quantise_rows``, float32, within half a scale of each weight."""
-    return values.float() * scale.float().view(-1, *[1] * (values.ndim - 1))
-
-
 def keep_none(_name: str) -> bool:
     """Every large weight becomes int8."""
     return False

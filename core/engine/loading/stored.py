@@ -105,8 +105,12 @@ def read_float(reader: TensorReader, stored: Stored, device: torch.device, dtype
         raise BadCheckpoint(f"{stored.name} has no scales.", value=stored.name)
     if stored.kind == "int8_block":
         return dequantise_blocks(data, scale, dtype)
-    rows = data.to(torch.float32).mul_(scale.view(-1, *[1] * (data.ndim - 1)))
-    return rows.to(dtype)
+    return dequantise_rows(data, scale).to(dtype)
+
+
+def dequantise_rows(data: Tensor, scale: Tensor) -> Tensor:
+    """8-bit data [rows, ...] with a scale for each row, or one for all -> float32 of the same shape."""
+    return data.to(torch.float32).mul_(scale.view(-1, *[1] * (data.ndim - 1)))
 
 
 def read_parts(reader: TensorReader, stored: Stored, device: torch.device) -> tuple[Tensor, Tensor | None]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-from torch import Tensor, nn
+from torch import nn
 
 from core.engine.interfaces import VideoVAE
 from core.engine.memory.tiles import TiledVAE
 from core.engine.models.wan_vae import LATENTS_MEAN, LATENTS_STD, WanVAE
 from core.evaluation.memory_peaks.forwards import Clip
 from core.evaluation.memory_peaks.meter import Report, Row, measure
-from core.evaluation.memory_peaks.pictures import psnr, smooth_video
+from core.evaluation.memory_peaks.pictures import decoded, psnr, smooth_video
 from core.evaluation.memory_peaks.predicted import predict_vae
 from core.geometry import VAE_STRIDE, latent_frames
 
@@ -68,16 +68,16 @@ class Autoencoder:
         plain = self._model("float32")
         video = smooth_video(Clip(clip.width, clip.height, min(SHORT, clip.frames)))
         latents = plain.encode(video)
-        pictures = _decoded(plain, latents)
+        pictures = decoded(plain, latents)
         ways: dict[str, VideoVAE] = {f"tiles of {tile}": TiledVAE(plain, tile) for tile in tiles}
         ways |= {dtype: self._model(dtype) for dtype in ("bfloat16", "float16")}
         for way, vae in ways.items():
-            encoded, decoded = vae.encode(video), _decoded(vae, latents)
+            encoded, tried = vae.encode(video), decoded(vae, latents)
             apart = (encoded - latents).norm() / latents.norm()
-            finite = bool(torch.isfinite(decoded).all() and torch.isfinite(encoded).all())
+            finite = bool(torch.isfinite(tried).all() and torch.isfinite(encoded).all())
             self.report.check(
                 f"VAE {way} against whole float32, {clip.width}x{clip.height}",
-                f"latents {apart:.2e} relative, pictures {psnr(decoded, pictures):.1f} dB",
+                f"latents {apart:.2e} relative, pictures {psnr(tried, pictures):.1f} dB",
                 finite,
             )
 
@@ -91,7 +91,3 @@ class Autoencoder:
         with self.device:
             model = AutoencoderKLWan(**scaling, **self.sizes)
         return WanVAE(nn.Module.to(model, DTYPES[dtype]))  # diffusers' own ``to`` warns
-
-
-def _decoded(vae: VideoVAE, latents: Tensor) -> Tensor:
-    return torch.cat([chunk.cpu() for chunk in vae.decode(latents)], dim=2)

@@ -34,7 +34,7 @@ from core.engine.models.umt5 import UMT5TextEncoder, encode_ids, read_umt5, umt5
 from core.engine.models.wan_vae import load_wan_vae
 from core.evaluation.memory_peaks.forwards import Clip, random_conditions
 from core.evaluation.memory_peaks.meter import Report
-from core.evaluation.memory_peaks.pictures import psnr, smooth_video
+from core.evaluation.memory_peaks.pictures import decoded, psnr, smooth_video
 from core.evaluation.memory_peaks.sample_files import (
     Sizes,
     write_image_encoder,
@@ -299,7 +299,7 @@ def phases(placed: Placed, files: Files, device: torch.device) -> list[Tensor]:
     placed.residency.enter("sample")
     results.append(velocity(placed.transformer, device))
     placed.residency.enter("decode")
-    results.append(torch.cat([chunk.cpu() for chunk in placed.vae.decode(results[2])], dim=2))
+    results.append(decoded(placed.vae, results[2]))
     placed.residency.enter("encode")
     return [result.cpu() for result in results]
 
@@ -316,7 +316,7 @@ def autoencoder(report: Report, files: Files, device: torch.device) -> None:
         latents = theirs.encode(video)
         error = apart(ours.encode(video).cpu(), latents)
         report.check(f"VAE {way}: latents on both devices", f"{error:.1e} relative", error < NEAR)
-        pictures = [torch.cat([c.cpu() for c in vae.decode(latents)], dim=2) for vae in (ours, theirs)]
+        pictures = [decoded(vae, latents) for vae in (ours, theirs)]
         noise = psnr(*pictures)
         report.check(f"VAE {way}: pictures on both devices", f"{noise:.1f} dB", noise > PICTURE_DB)
 

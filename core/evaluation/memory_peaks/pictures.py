@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from core.engine.interfaces import VideoVAE
 from core.evaluation.memory_peaks.forwards import Clip
 
 
@@ -15,6 +16,11 @@ def smooth_video(clip: Clip) -> Tensor:
     coarse = torch.randn((1, 3, 3, 9, 16), generator=torch.Generator().manual_seed(4))
     size = (clip.frames, clip.height, clip.width)
     return torch.tanh(torch.nn.functional.interpolate(coarse, size=size, mode="trilinear"))
+
+
+def decoded(vae: VideoVAE, latents: Tensor) -> Tensor:
+    """All pictures in host memory, [B, 3, F, H, W]."""
+    return torch.cat([chunk.cpu() for chunk in vae.decode(latents)], dim=2)
 
 
 def psnr(ours: Tensor, theirs: Tensor) -> float:

@@ -8,11 +8,10 @@ from PIL import Image
 from torch import Tensor
 
 from core.catalogue.entries import mini_folder
-from core.engine.interfaces import VideoVAE
 from core.engine.memory.tiles import TiledVAE
 from core.engine.models.mini import load_mini
 from core.evaluation.memory_peaks.meter import Report
-from core.evaluation.memory_peaks.pictures import psnr
+from core.evaluation.memory_peaks.pictures import decoded, psnr
 
 SIDE = 384
 TILE = 256
@@ -28,11 +27,11 @@ def tiles_of_the_embedded_model(report: Report, device: torch.device) -> None:
     vae = load_mini(mini_folder(), device).vae
     video = sliding_character()
     latents = vae.encode(video)
-    whole = _decoded(vae, latents)
+    whole = decoded(vae, latents)
     for overlap in OVERLAPS:
         tiled = TiledVAE(vae, TILE, overlap)
         apart = float((tiled.encode(video) - latents).norm() / latents.norm())
-        pictures = _decoded(tiled, latents)
+        pictures = decoded(tiled, latents)
         worst = float((pictures - whole).abs().max()) * LEVELS
         figure = f"latents {apart:.1e} relative, pictures {psnr(pictures, whole):.1f} dB, {worst:.1f} levels"
         report.check(f"embedded VAE in tiles that share {overlap} pixels", figure, True)
@@ -45,7 +44,3 @@ def sliding_character() -> Tensor:
         pixels = np.array(picture.convert("RGB").resize((SIDE, SIDE)))
     still = torch.from_numpy(pixels).permute(2, 0, 1).float() / LEVELS - 1
     return torch.stack([torch.roll(still, SHIFT * frame, 2) for frame in range(FRAMES)], dim=1)[None]
-
-
-def _decoded(vae: VideoVAE, latents: Tensor) -> Tensor:
-    return torch.cat([chunk.cpu() for chunk in vae.decode(latents)], dim=2)

@@ -18,11 +18,11 @@ from core.engine.loading.checkpoint import (
 )
 from core.engine.loading.header import open_checkpoint
 from core.engine.loading.int8_rows import (
-    dequantise_rows,
     load_state,
     quantise_rows,
     save_int8_rows,
 )
+from core.engine.loading.stored import dequantise_rows
 from core.engine.models.config import STEADYDANCER_14B, TransformerConfig
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadCheckpoint, DiskError
