@@ -27,6 +27,8 @@ Phase = Literal["start", "load", "pose", "encode", "sample", "decode", "write"]
 PHASES: tuple[Phase, ...] = ("start", "load", "pose", "encode", "sample", "decode", "write")
 Sampler = Literal["unipc", "rcm_ode", "rcm_sde"]
 MotionKind = Literal["auto", "skeleton", "driving", "keypoints"]
+PoseEngineName = Literal["auto", "offline", "dwpose"]
+Alignment = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,31 @@ class PoseEdit:
 
 
 @dataclass(frozen=True)
+class PoseSettings:
+    """How the pose of a motion is found and fitted to the reference.
+
+    Attributes:
+        engine: what finds the joints of a driving clip and of the reference; ``auto`` takes DWPose where its
+            files are installed, else the offline engine.
+        align: fit the motion to the person in the reference. ``auto`` does so for driving clips and for
+            keypoints that do not say they are aligned already; skeleton videos are used as they are.
+        align_frame_s: time in the motion, in seconds, of the frame that the proportions are measured on; None
+            takes the frame of the selected range whose pose is closest to the reference's, all joints seen.
+        smoothing: 0 (off, as the reference pipeline) to 1.
+        bridge: where the first pose is far from the reference's, ease from one to the other over the first
+            8 to 16 frames.
+        person: number in the list of the range's people, the largest and steadiest first; None is 0.
+    """
+
+    engine: PoseEngineName = "auto"
+    align: Alignment = "auto"
+    align_frame_s: float | None = None
+    smoothing: float = 0.25
+    bridge: bool = True
+    person: int | None = None
+
+
+@dataclass(frozen=True)
 class Overrides:
     """Settings that replace the preset's; None keeps the preset's."""
 
@@ -105,10 +132,12 @@ class Output:
 class RenderRequest:
     """Everything a render needs.
 
-    ``motion`` is a skeleton video, a driving video with a keypoint sidecar, or keypoint JSON (a file or an
-    OpenPose folder). ``frames`` None takes the whole selection up to the model's native length.
-    ``sound_from`` is a clip on the motion's clock whose sound is used instead of the motion's own, for a
-    skeleton video or keypoints made from that clip. ``try_anyway`` renders a plan that does not fit.
+    ``motion`` is a skeleton video, a driving video (its keypoints are taken from ``keypoints``, else from a
+    sidecar, else found in the pictures), or keypoints (a file or an OpenPose folder). ``reference_keypoints``
+    are the joints of the person in the reference, by default those of its sidecar, else found. ``frames``
+    None takes the whole selection up to the model's native length. ``sound_from`` is a clip on the motion's
+    clock whose sound is used instead of the motion's own, for a skeleton video or keypoints made from that
+    clip. ``try_anyway`` renders a plan that does not fit.
     """
 
     reference: MediaInput
@@ -131,6 +160,8 @@ class RenderRequest:
     sound_from: MediaInput | None = None
     schema: int = SCHEMA
     try_anyway: bool = False
+    pose: PoseSettings = PoseSettings()
+    reference_keypoints: MediaInput | None = None
 
 
 @dataclass(frozen=True)

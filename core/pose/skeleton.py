@@ -99,6 +99,7 @@ class PoseTrack:
         height: picture height in pixels.
         fps: frames a second.
         notes: sentences about assumptions made while reading.
+        aligned: the joints are fitted to a reference already (they came out of our own alignment).
     """
 
     keypoints: Floats
@@ -107,6 +108,7 @@ class PoseTrack:
     height: int
     fps: float
     notes: tuple[str, ...] = ()
+    aligned: bool = False
 
     @property
     def duration_s(self) -> float:
