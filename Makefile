@@ -17,7 +17,8 @@ TEST_PROCESSES ?= 2
 
 venv: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml $(wildcard constraints/*.txt) installer/make_venv.py installer/system_libraries.py
+$(INSTALLED): pyproject.toml $(wildcard constraints/*.txt) installer/make_venv.py installer/system_libraries.py \
+		installer/pose_models.py resources/models/pose/source.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON to its path." >&2; exit 1; }
 	$(PYTHON) installer/make_venv.py $(VENV)
 	@touch $@

@@ -13,6 +13,7 @@ import sys
 import venv
 from pathlib import Path
 
+import pose_models
 import system_libraries
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,8 +60,17 @@ def pip_command(python: Path, nvidia: bool, terminal: bool) -> list[str]:
     return [str(python), "-m", "pip", "install", *talk, *constraints, *WHAT]
 
 
+def with_pip(python: Path) -> int:
+    """Installs through pip; its exit status."""
+    print("Installing packages (a few minutes the first time).", flush=True)
+    return subprocess.run(pip_command(python, has_nvidia(), sys.stdout.isatty()), cwd=ROOT).returncode
+
+
 def main(folder: Path) -> int:
-    """Exit status: 0 when the environment is ready."""
+    """Exit status: 0 when the environment is ready.
+
+    It is ready without the offline pose networks too; what they are needed for says how to get them.
+    """
     status = system_libraries.main()
     if status:
         return status
@@ -68,10 +78,10 @@ def main(folder: Path) -> int:
         print(f"Making {folder} with Python {sys.version.split()[0]}.", flush=True)
         venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
     python = interpreter(folder).absolute()
-    if with_uv(python):
-        return 0
-    print("Installing packages (a few minutes the first time).", flush=True)
-    return subprocess.run(pip_command(python, has_nvidia(), sys.stdout.isatty()), cwd=ROOT).returncode
+    status = 0 if with_uv(python) else with_pip(python)
+    if status == 0:
+        pose_models.main(python=python)
+    return status
 
 
 if __name__ == "__main__":
