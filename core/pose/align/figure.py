@@ -35,12 +35,12 @@ class Figure:
     def root(self) -> Floats:
         """[2] the neck, or what stands in for it; the first joint's place where nothing is seen."""
         if self.seen[NECK]:
-            return self.points[NECK]
+            return np.asarray(self.points[NECK], np.float64)
         for joints in (*_STAND_INS, tuple(range(18))):
             found = [joint for joint in joints if self.seen[joint]]
             if found:
                 return np.asarray(self.points[found].mean(axis=0), np.float64)
-        return self.points[NECK]
+        return np.asarray(self.points[NECK], np.float64)
 
 
 def figure(pose: PoseFrame, ratio: float) -> Figure:
@@ -53,7 +53,7 @@ def figure(pose: PoseFrame, ratio: float) -> Figure:
         pose: fractions of a picture.
         ratio: width over height of that picture.
     """
-    finite: Bools = np.isfinite(pose.body).all(axis=1)
+    finite: Bools = np.asarray(np.isfinite(pose.body).all(axis=1))
     points = np.where(finite[:, None], pose.body, 0.0) * [ratio, 1.0]
     seen: Bools = np.asarray((pose.subset >= 0) & finite)
     if not seen[NECK] and seen[list(SHOULDERS)].all():
