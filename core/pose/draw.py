@@ -25,6 +25,8 @@ FACE_RADIUS: Final = 3
 HAND_LINE: Final = 2
 DIM: Final = 0.6
 _EDGE_MARGIN: Final = 0.01
+# OpenCV may paint this far beyond an outline's points.
+_OUTLINE_MARGIN: Final = 2
 # OpenCV takes 32-bit pixels; anything this far off the canvas is not visible anyway.
 _FAR: Final = 1e6
 
@@ -51,8 +53,9 @@ def draw(pose: PoseFrame, height: int, width: int, hands: bool = True, faces: bo
         uint8 [height, width, 3] RGB, red and blue as in upstream's saved files.
     """
     canvas: Image = np.zeros((height, width, 3), np.uint8)
-    _limbs(canvas, pose)
-    canvas = cv2.LUT(canvas, (np.arange(256) * DIM).astype(np.uint8))
+    painted = canvas[_limbs(canvas, pose)]
+    if painted.size:
+        painted[:] = cv2.LUT(painted, (np.arange(256) * DIM).astype(np.uint8))
     _joints(canvas, pose)
     if hands:
         for hand in pose.hands:
@@ -67,7 +70,9 @@ def black(height: int, width: int) -> Image:
     return np.zeros((height, width, 3), np.uint8)
 
 
-def _limbs(canvas: Image, pose: PoseFrame) -> None:
+def _limbs(canvas: Image, pose: PoseFrame) -> tuple[slice, slice]:
+    """Draw them; returns the rows and columns they lie in, since dimming a whole canvas takes long."""
+    outlines: list[NDArray[np.int32]] = []
     size = np.array([canvas.shape[1], canvas.shape[0]], np.float64)
     for colour, (first, second) in zip(COLOURS, LIMBS, strict=False):
         if pose.subset[first] < 0 or pose.subset[second] < 0:
@@ -77,7 +82,20 @@ def _limbs(canvas: Image, pose: PoseFrame) -> None:
         dx, dy = a - b
         axes = (int(math.hypot(dx, dy) / 2), HALF_WIDTH)
         angle = int(math.degrees(math.atan2(dy, dx)))
-        cv2.fillConvexPoly(canvas, cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1), colour)
+        outline = np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1), np.int32)
+        cv2.fillConvexPoly(canvas, outline, colour)
+        outlines.append(outline)
+    return _extent(outlines)
+
+
+def _extent(outlines: list[NDArray[np.int32]]) -> tuple[slice, slice]:
+    """Rows and columns of all outlines; what lies off the canvas needs no cutting where slices end."""
+    if not outlines:
+        return slice(0), slice(0)
+    points = np.concatenate(outlines)
+    left, top = np.maximum(points.min(axis=0) - _OUTLINE_MARGIN, 0).tolist()
+    right, bottom = np.maximum(points.max(axis=0) + 1 + _OUTLINE_MARGIN, 0).tolist()
+    return slice(top, bottom), slice(left, right)
 
 
 def _joints(canvas: Image, pose: PoseFrame) -> None:
