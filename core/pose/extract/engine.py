@@ -23,12 +23,14 @@ class Found:
         scores: [134] in 0..1, 0 where nothing was found.
         box: left, top, right, bottom of the person, fractions of the picture.
         score: how sure the detector is that this is a person, 0..1.
+        hint: what the engine likes to get back in ``before``; means nothing to others and need not be stored.
     """
 
     keypoints: Floats
     scores: Floats
     box: tuple[float, float, float, float]
     score: float
+    hint: tuple[float, ...] = ()
 
 
 class PoseEngine(Protocol):
