@@ -21,6 +21,7 @@ _PARTS: Final = (
 )  # fmt: skip
 # Frame numbers with larger holes than this are identifiers of some database, not frames of a clip.
 _MAX_HOLES: Final = 10
+_MOST_DIGITS: Final = 30
 
 
 def parse(data: Any, path: Path) -> Layout:
@@ -32,6 +33,9 @@ def parse(data: Any, path: Path) -> Layout:
         return _results(_list(data["annotations"], "annotations", path), images, path)
     if "instances" in data[0]:
         return _mmpose(data, path)
+    if "keypoint_scores" in data[0]:
+        # What MMPose's inferencer saves for one picture: its people, without a frame around them.
+        return _mmpose([{"instances": data}], path)
     return _results(data, [], path)
 
 
@@ -60,7 +64,7 @@ def _mmpose_person(data: Mapping[str, Any], path: Path, frame: int) -> Person:
         points = np.asarray(data.get("keypoints"), np.float64).reshape(-1, 2)
         scores = np.asarray(data.get("keypoint_scores", np.ones(len(points))), np.float64).reshape(-1, 1)
         triples = np.concatenate([points, scores], axis=1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         triples = np.asarray([], np.float64)
     return from_coco(numbers(triples, COCO_JOINTS, "keypoints", path, frame))
 
@@ -71,7 +75,7 @@ def _results(items: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, A
         [] for _ in range(1 + max(order.values(), default=-1))
     ]
     for i, item in enumerate(items):
-        frame = order.get(item.get("image_id", i))
+        frame = order.get(_key(item.get("image_id", i)))
         if frame is None:
             raise BadPose(
                 f"{path.name}: annotation {i} belongs to no image of the file.",
@@ -79,15 +83,27 @@ def _results(items: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, A
                 action="Export the file again.",
             )
         frames[frame].append((_result_person(item, path, frame), item))
-    size = next(((int(i["width"]), int(i["height"])) for i in images if "width" in i and "height" in i), None)
+    size = next((_size(image, path) for image in images if "width" in image and "height" in image), None)
     return Layout(frames=[_by_score(people) for people in frames], size=size)
 
 
-def _order(ids: Sequence[Any], images: Sequence[Mapping[str, Any]], path: Path) -> dict[Any, int]:
+def _size(image: Mapping[str, Any], path: Path) -> tuple[int, int]:
+    try:
+        return int(image["width"]), int(image["height"])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadPose(
+            f"{path.name}: an image has a size that is no number.",
+            value=f"{image['width']}x{image['height']}"[:80],
+            limit="width and height in pixels",
+            action="Correct the size in the file.",
+        ) from error
+
+
+def _order(ids: Sequence[Any], images: Sequence[Mapping[str, Any]], path: Path) -> dict[str, int]:
     """Frame number of each image id. Holes in consecutive ids are frames in which nobody was found."""
     if images:
-        return {image.get("id"): t for t, image in enumerate(images)}
-    numbers_of = {name: _number(name, path) for name in ids}
+        return {_key(image.get("id")): t for t, image in enumerate(images)}
+    numbers_of = {_key(name): _number(name, path) for name in ids}
     distinct = sorted(set(numbers_of.values()))
     if distinct and distinct[-1] - distinct[0] < _MAX_HOLES * len(distinct):
         return {name: number - distinct[0] for name, number in numbers_of.items()}
@@ -95,11 +111,18 @@ def _order(ids: Sequence[Any], images: Sequence[Mapping[str, Any]], path: Path) 
     return {name: place[number] for name, number in numbers_of.items()}
 
 
+def _key(name: Any) -> str:
+    """Identifiers as text: some tools write 7 in one list and "7" in the other."""
+    return str(name)
+
+
 def _number(name: Any, path: Path) -> int:
-    digits = "".join(c for c in str(name) if c.isdigit())
-    if not digits:
+    digits = "".join(c for c in str(name) if c in "0123456789")
+    if not 0 < len(digits) <= _MOST_DIGITS:
         raise BadPose(
-            f"{path.name}: a frame has no number.", value=name, action="Number the frames by image_id."
+            f"{path.name}: a frame has no number.",
+            value=str(name)[:80],
+            action="Number the frames by image_id.",
         )
     return int(digits)
 

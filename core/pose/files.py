@@ -1,4 +1,4 @@
-"""Keypoint files: our sidecar, OpenPose JSON and COCO-WholeBody results, read into a ``PoseTrack``.
+"""Keypoint files: our sidecar, NPZ, OpenPose JSON and COCO-WholeBody results, read into a ``PoseTrack``.
 
 The layouts are described in docs/pose-files.md, the sidecar also in resources/schemas/pose.schema.json.
 """
@@ -14,20 +14,25 @@ from typing import Any, Final
 
 from core.errors import BadPose
 from core.media.disk import written_beside
-from core.pose import coco_file, openpose_file, sidecar
+from core.pose import coco_file, npz_file, openpose_file, sidecar
 from core.pose.people import Layout, Person, track
 from core.pose.skeleton import PoseTrack
 
 MAX_FILE_BYTES: Final = 512 * 1024**2
 DEFAULT_FPS: Final = 16.0
-_SHAPES: Final = "Give a pose sidecar, an OpenPose folder or file, or COCO-WholeBody 133 results."
+# The first is what we write unasked.
+SIDECAR_ENDINGS: Final = (".pose.json", ".pose.npz")
+KEYPOINT_SUFFIXES: Final = (".json", ".npz")
+_SHAPES: Final = (
+    "Give a pose sidecar, an NPZ of keypoints, an OpenPose folder or file, or COCO-WholeBody 133 results."
+)
 
 
 def load_keypoints(path: Path, picture: tuple[int, int] | None = None, fps: float | None = None) -> PoseTrack:
     """Read keypoints of any accepted layout.
 
     Args:
-        path: a JSON file, or a folder of OpenPose ``*_keypoints.json`` files, one a frame.
+        path: a JSON or NPZ file, or a folder of OpenPose ``*_keypoints.json`` files, one a frame.
         picture: width and height in pixels of the clip the keypoints were made from, if known; used where the
             files hold pixels without a size.
         fps: frames a second of that clip, if known; used where the files hold none (default 16).
@@ -46,15 +51,17 @@ def save_sidecar(track: PoseTrack, path: Path) -> None:
     Raises:
         DiskError: the folder cannot be written or the drive is full.
     """
+    text = json.dumps(sidecar.to_data(track), allow_nan=False, separators=(",", ":"))
     with written_beside(path) as beside:
-        beside.write_text(json.dumps(sidecar.to_data(track), allow_nan=False), encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
 
 
 def sidecar_of(clip: Path) -> Path | None:
-    """The sidecar beside a clip: ``dance.pose.json`` or ``dance.mp4.pose.json`` for ``dance.mp4``."""
-    for candidate in (clip.with_suffix(".pose.json"), clip.with_name(clip.name + ".pose.json")):
-        if candidate.is_file():
-            return candidate
+    """The sidecar beside a clip: ``dance.pose.json`` or ``dance.mp4.pose.json`` for ``dance.mp4``, or NPZ."""
+    for ending in SIDECAR_ENDINGS:
+        for candidate in (clip.with_suffix(ending), clip.with_name(clip.name + ending)):
+            if candidate.is_file():
+                return candidate
     return None
 
 
@@ -75,6 +82,8 @@ def _frame_order(file: Path) -> tuple[list[int], str]:
 
 
 def _file(path: Path) -> Layout:
+    if path.suffix.lower() == ".npz":
+        return npz_file.parse(path, MAX_FILE_BYTES)
     data = _json(path)
     if isinstance(data, dict) and ("people" in data or "pose_keypoints_2d" in data):
         return openpose_file.parse([data], path)

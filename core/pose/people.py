@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from core.errors import BadPose
-from core.pose.skeleton import BODY, JOINTS, NECK, Floats, PoseTrack, coco_to_openpose
+from core.pose.skeleton import BODY, COCO_JOINTS, JOINTS, NECK, Floats, PoseTrack, coco_to_openpose
 
 # Beyond this many pictures away a coordinate is a mistake, not a limb out of the frame.
 MAX_FRACTION: Final = 100.0
@@ -18,6 +18,8 @@ MAX_FRACTION: Final = 100.0
 _FRACTION_LIMIT: Final = 2.0
 _FPS_RANGE: Final = (1.0, 240.0)
 _MAX_SIDE: Final = 16384
+# Frames times people: an hour of one dancer at 30 frames a second, or ten minutes of eight.
+_MAX_PLACES: Final = 150_000
 # Tried in this order for pixel coordinates without any picture size.
 _USUAL_SIZES: Final = (
     (640, 480), (480, 640), (854, 480), (480, 854), (832, 480), (480, 832), (1024, 576), (576, 1024),
@@ -26,7 +28,7 @@ _USUAL_SIZES: Final = (
 )  # fmt: skip
 
 # OpenPose position <- position in the BODY_25 layout: mid hip (8) is left out, the feet follow.
-_FROM_BODY_25: Final = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]
+FROM_BODY_25: Final = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,16 @@ class Person:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file said. ``fractions`` None means that the file does not tell; then the numbers decide."""
+    """What a file said. ``fractions`` None means that the file does not tell; then the numbers decide.
+
+    ``aligned`` means that the file says of itself that its joints fit a reference already.
+    """
 
     frames: Sequence[Sequence[Person]]
     size: tuple[int, int] | None = None
     fps: float | None = None
     fractions: bool | None = None
+    aligned: bool = False
 
 
 def numbers(values: Any, count: int, what: str, path: Path, frame: int) -> Floats:
@@ -55,7 +61,7 @@ def numbers(values: Any, count: int, what: str, path: Path, frame: int) -> Float
     """
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadPose(
             f"{path.name}: frame {frame} has {what} that are not plain numbers.",
             value=str(values)[:80],
@@ -94,7 +100,7 @@ def from_body(triples: Floats) -> Person:
     """[18, 3] or [25, 3] in OpenPose's own body layouts; feet only with 25; face and hands left out."""
     whole = np.zeros((JOINTS, 3))
     if len(triples) == 25:
-        whole[:24] = triples[_FROM_BODY_25]
+        whole[:24] = triples[FROM_BODY_25]
     else:
         whole[BODY] = triples
     if whole[NECK, 2] <= 0:
@@ -102,6 +108,18 @@ def from_body(triples: Floats) -> Person:
         found = whole[BODY][whole[BODY, 2] > 0]
         whole[NECK, :2] = found[:, :2].mean(axis=0) if len(found) else 0.0
     return from_openpose(whole)
+
+
+FULL_ORDER: Final = "openpose-134"
+# Orders that a file may name: how many points, and what reads [points, 3] of them.
+ORDERS: Final[Mapping[str, tuple[int, Callable[[Floats], Person]]]] = {
+    FULL_ORDER: (JOINTS, from_openpose),
+    "coco-wholebody-133": (COCO_JOINTS, from_coco),
+    "openpose-25": (25, from_body),
+    "openpose-18": (18, from_body),
+}
+# Units that a file may name: whether they are fractions of the picture.
+UNITS: Final = {"fractions": True, "pixels": False}
 
 
 def track(layout: Layout, path: Path, picture: tuple[int, int] | None, fps: float) -> PoseTrack:
@@ -123,18 +141,34 @@ def track(layout: Layout, path: Path, picture: tuple[int, int] | None, fps: floa
     if not fractions:
         points = points / np.array(size, np.float64)
     _check_range(points, scores, path)
-    return PoseTrack(points, scores, size[0], size[1], float(layout.fps or fps), notes)
+    return PoseTrack(points, scores, size[0], size[1], float(layout.fps or fps), notes, layout.aligned)
+
+
+def check_places(frames: int, most: int, path: Path) -> None:
+    """Refuse more than memory should hold: one crowded frame makes a place for so many in every frame.
+
+    Raises:
+        BadPose: names both numbers.
+    """
+    if frames * most > _MAX_PLACES:
+        raise BadPose(
+            f"{path.name} has too many frames for so many people.",
+            value=f"{frames} frames of up to {most} people",
+            limit=f"{_MAX_PLACES} people in all frames together",
+            action="Cut the clip into shorter ones, or leave people out.",
+        )
 
 
 def _padded(layout: Layout, path: Path) -> tuple[Floats, Floats]:
     most = max((len(people) for people in layout.frames), default=0)
-    if most == 0:
+    if not any((person.scores > 0).any() for people in layout.frames for person in people):
         raise BadPose(
             f"{path.name} has no person in any frame.",
             value=f"{len(layout.frames)} frames, 0 people",
             limit="at least one person",
             action="Give keypoints of a clip that shows a person.",
         )
+    check_places(len(layout.frames), most, path)
     points = np.zeros((len(layout.frames), most, JOINTS, 2))
     scores = np.zeros((len(layout.frames), most, JOINTS))
     for t, people in enumerate(layout.frames):

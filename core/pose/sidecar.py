@@ -9,34 +9,33 @@ from typing import Any, Final
 import numpy as np
 
 from core.errors import BadPose
-from core.pose.people import Layout, Person, from_body, from_coco, from_openpose, numbers
-from core.pose.skeleton import COCO_JOINTS, JOINTS, PoseTrack
+from core.pose.people import FULL_ORDER, ORDERS, UNITS, Layout, Person, numbers
+from core.pose.skeleton import PoseTrack
 
 SCHEMA: Final = 1
-_ORDERS: Final = {
-    "openpose-134": (JOINTS, from_openpose),
-    "coco-wholebody-133": (COCO_JOINTS, from_coco),
-    "openpose-25": (25, from_body),
-    "openpose-18": (18, from_body),
-}
-_UNITS: Final = {"fractions": True, "pixels": False}
+# Far above every limit checked later, and still a float: JSON's whole numbers have no end.
+_LARGEST: Final = 1e9
 
 
 def parse(data: Mapping[str, Any], path: Path) -> Layout:
     """The people of each frame, with the picture size and the rate that the file names."""
     if data.get("schema", SCHEMA) != SCHEMA:
         raise _bad(path, "schema", data.get("schema"), SCHEMA)
-    order, units = data.get("order", "openpose-134"), data.get("coordinates", "fractions")
-    if order not in _ORDERS:
-        raise _bad(path, "order", order, ", ".join(_ORDERS))
-    if units not in _UNITS:
-        raise _bad(path, "coordinates", units, ", ".join(_UNITS))
+    order, units = data.get("order", FULL_ORDER), data.get("coordinates", "fractions")
+    if not isinstance(order, str) or order not in ORDERS:
+        raise _bad(path, "order", order, ", ".join(ORDERS))
+    if not isinstance(units, str) or units not in UNITS:
+        raise _bad(path, "coordinates", units, ", ".join(UNITS))
+    aligned = data.get("aligned", False)
+    if not isinstance(aligned, bool):
+        raise _bad(path, "aligned", aligned, "true or false")
     frames = data["frames"]
     if not isinstance(frames, list):
         raise _bad(path, "frames", type(frames).__name__, "a list")
     people = [_frame(frame, order, path, t) for t, frame in enumerate(frames)]
     size = (_positive(data, "width", path), _positive(data, "height", path))
-    return Layout(people, (int(size[0]), int(size[1])), _positive(data, "fps", path), _UNITS[units])
+    fps = _positive(data, "fps", path)
+    return Layout(people, (int(size[0]), int(size[1])), fps, UNITS[units], aligned)
 
 
 def to_data(track: PoseTrack) -> dict[str, Any]:
@@ -48,17 +47,18 @@ def to_data(track: PoseTrack) -> dict[str, Any]:
         frames.append({"people": [{"keypoints": triples[n].tolist()} for n in found]})
     return {
         "schema": SCHEMA,
-        "order": "openpose-134",
+        "order": FULL_ORDER,
         "coordinates": "fractions",
         "width": track.width,
         "height": track.height,
         "fps": track.fps,
+        "aligned": track.aligned,
         "frames": frames,
     }
 
 
 def _frame(frame: Any, order: str, path: Path, number: int) -> list[Person]:
-    count, convert = _ORDERS[order]
+    count, convert = ORDERS[order]
     people = frame.get("people") if isinstance(frame, Mapping) else None
     if not isinstance(people, list) or not all(isinstance(person, Mapping) for person in people):
         raise _bad(path, f"frame {number}", str(frame)[:80], '{"people": [{"keypoints": [...]}]}')
@@ -67,7 +67,7 @@ def _frame(frame: Any, order: str, path: Path, number: int) -> list[Person]:
 
 def _positive(data: Mapping[str, Any], key: str, path: Path) -> float:
     value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
         raise _bad(path, key, value, "a positive number")
     return float(value)
 

@@ -162,6 +162,78 @@ def test_coco_annotations_and_mmpose(tmp_path: Path) -> None:
     assert (other.scores[1] == 0).all()
 
 
+def test_what_the_openpose_tool_writes(tmp_path: Path) -> None:
+    """Version 1.3, two people, hands and face of 70 points, points that were not found as zeros."""
+    body = triples(25, 1, 700.0)
+    body[[8, 22]] = 0
+    empty: dict[str, Any] = {
+        f"{part}_keypoints_3d": [] for part in ("pose", "face", "hand_left", "hand_right")
+    }
+    one = {
+        "person_id": [-1],
+        "pose_keypoints_2d": body.ravel().tolist(),
+        "face_keypoints_2d": triples(70, 2, 700.0).ravel().tolist(),
+        "hand_left_keypoints_2d": triples(21, 3, 700.0).ravel().tolist(),
+        "hand_right_keypoints_2d": [0.0] * 63,
+        **empty,
+    }
+    frames = [{"version": 1.3, "people": [one, one]}, {"version": 1.3, "people": []}]
+    for frame, data in enumerate(frames):
+        write(tmp_path / f"dance 2_{frame:012d}_keypoints.json", data)
+    track = load_keypoints(tmp_path, picture=(1000, 1000))
+    assert track.keypoints.shape == (2, 2, 134, 2)
+    assert np.allclose(track.keypoints[0, 1, 24:92], triples(70, 2, 700.0)[:68, :2] / 1000)
+    assert (track.scores[0, :, 113:] == 0).all()
+    assert (track.scores[1] == 0).all()
+
+
+def test_what_controlnets_pose_node_writes(tmp_path: Path) -> None:
+    """POSE_KEYPOINT: null for a part that was not found, animals, the canvas; fractions or pixels."""
+    for scale in (1.0, 700.0):
+        body = triples(18, 1, scale)
+        body[:, 2] = 1
+        body[4] = 0
+        person = {"pose_keypoints_2d": body.ravel().tolist(), "face_keypoints_2d": None}
+        person |= {"hand_left_keypoints_2d": None, "hand_right_keypoints_2d": triples(21).ravel().tolist()}
+        nobody = {"pose_keypoints_2d": None, "face_keypoints_2d": None}
+        canvas = {"animals": [], "canvas_height": 1000, "canvas_width": 800}
+        frames = [{"people": [person], **canvas}, {"people": [nobody], **canvas}]
+        track = load_keypoints(write(tmp_path / "a.json", frames))
+        size = [1, 1] if scale == 1 else [800, 1000]
+        assert (track.width, track.height) == (800, 1000)
+        assert np.allclose(track.keypoints[0, 0, :18], body[:, :2] / size)
+        assert track.scores[0, 0, 4] == 0
+        assert (track.scores[1] == 0).all()
+
+
+def mmpose_person(points: np.ndarray, score: float) -> dict[str, Any]:
+    return {
+        "keypoints": points[:, :2].tolist(),
+        "keypoint_scores": points[:, 2].tolist(),
+        "bbox": [[1.0, 2.0, 300.0, 400.0]],
+        "bbox_score": score,
+    }
+
+
+def test_what_mmposes_inferencer_writes(tmp_path: Path) -> None:
+    """A list of frames for a clip, the people alone for a picture."""
+    first, second = triples(133, 1, 300.0), triples(133, 2, 300.0)
+    people = [mmpose_person(first, 0.5), mmpose_person(second, 0.9)]
+    clip = [{"frame_id": 0, "instances": people}, {"frame_id": 1, "instances": []}]
+    track = load_keypoints(write(tmp_path / "clip.json", clip), picture=(400, 400))
+    picture = load_keypoints(write(tmp_path / "picture.json", people), picture=(400, 400))
+    assert len(track.keypoints) == 2
+    assert np.array_equal(picture.keypoints[0], track.keypoints[0])
+    expected, _ = coco_to_openpose(second[None, :, :2] / 400, second[None, :, 2])
+    assert np.allclose(track.keypoints[0, 0], expected[0])
+
+
+def test_aligned_is_kept(tmp_path: Path) -> None:
+    assert load_keypoints(write(tmp_path / "a.json", sidecar(aligned=True))).aligned
+    assert not load_keypoints(write(tmp_path / "b.json", sidecar())).aligned
+
+
+PERSON: dict[str, Any] = {"pose_keypoints_2d": triples(18).ravel().tolist()}
 BROKEN: list[tuple[str, Any, str]] = [
     (
         "nan",
@@ -185,6 +257,24 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("fps", sidecar(fps=0), "fps"),
     ("width", sidecar(width="wide"), "width"),
     ("order", sidecar(order="body-99"), "order"),
+    ("order list", sidecar(order=["openpose-18"]), "order"),
+    ("endless", sidecar(width=10**400), "width"),
+    ("aligned", sidecar(aligned="yes"), "aligned"),
+    ("no score", sidecar(frames=[{"people": [{"keypoints": [0.5, 0.5, 0] * 134}]}]), "no person"),
+    ("endless point", sidecar(frames=[{"people": [{"keypoints": [10**400] * 402}]}]), "frame 0"),
+    ("ragged body", {"people": [{"pose_keypoints_2d": [[1, 2, 3], [4]]}]}, "frame 0"),
+    (
+        "ragged face",
+        {"people": [{**openpose(triples(18))["people"][0], "face_keypoints_2d": [[1], 2]}]},
+        "frame 0",
+    ),
+    (
+        "crowd",
+        [openpose(triples(18)) | {"people": [openpose(triples(18))["people"][0]] * 600}] * 300,
+        "too many",
+    ),
+    ("coco size", {"images": [{"id": 1, "width": "x", "height": 2}], "annotations": []}, "size"),
+    ("coco id", [{"image_id": ["a"], "keypoints": [0.5] * 399}], "number"),
     ("newer", sidecar(schema=2), "schema"),
     ("empty list", [], "no frames"),
     ("other object", {"hello": 1}, "not a keypoint file"),
