@@ -8,7 +8,7 @@ from typing import Final
 from core.errors import BadPose, BadVideo
 from core.media.read import glance
 from core.pose.colour import has_skeleton, is_black
-from core.pose.files import sidecar_of
+from core.pose.files import KEYPOINT_SUFFIXES, sidecar_of
 from core.types import MotionKind
 
 # Looked at, spread over the clip, to tell drawings from filmed pictures.
@@ -41,7 +41,7 @@ def resolve(motion: Path, keypoints: Path | None, kind: MotionKind) -> tuple[Mot
 
 
 def _guess(motion: Path, keypoints: Path | None) -> MotionKind:
-    if motion.is_dir() or motion.suffix.lower() == ".json":
+    if motion.is_dir() or motion.suffix.lower() in KEYPOINT_SUFFIXES:
         return "keypoints"
     if keypoints is not None or sidecar_of(motion) is not None:
         return "driving"
