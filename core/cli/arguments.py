@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from core.catalogue.planning import abilities
-from core.cli import commands, models, plan
+from core.cli import commands, models, plan, pose_options
 from core.cli.hardware import hardware
 from core.errors import BadSetting
 from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
@@ -54,17 +54,17 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
         "--motion",
         required=True,
         metavar="FILE",
-        help="skeleton video, driving video or keypoint JSON (or folder)",
+        help="skeleton video, driving video or keypoints (JSON, NPZ or a folder)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.mp4", help="the video to write")
-    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the driving video")
+    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the driving video (default: found)")
     kinds = get_args(MotionKind)
     parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
     _add_model(parser, default_model="mini")
-    parser.add_argument(
-        "--start", type=float, default=0.0, metavar="S", help="start in the motion, in seconds"
-    )
-    parser.add_argument("--end", type=float, metavar="S", help="end in the motion, in seconds")
+    pose_options.add_range(parser)
+    pose_options.add_align(parser)
+    pose_options.add_fitting(parser)
+    pose_options.add_finding(parser, "--pose-engine")
     parser.add_argument("--prompt", default="", help="text, for models that read it")
     parser.add_argument("--negative-prompt", help="what to avoid (default: the model's own)")
     parser.add_argument("--guidance", type=float, metavar="G", help="strength of the prompt")

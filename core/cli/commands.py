@@ -10,10 +10,11 @@ from pathlib import Path
 from core.catalogue.entries import demo_characters, demo_motions
 from core.catalogue.presets import parse_size
 from core.cli.console import print_json
+from core.cli.pose_options import pose_edits, pose_settings, trim
 from core.cli.rendering import render_request, summary
 from core.errors import BadSetting
 from core.settings import places
-from core.types import FPS, Lora, MediaInput, Output, Overrides, RenderRequest, Result, Trim
+from core.types import FPS, Lora, MediaInput, Output, Overrides, RenderRequest, Result
 
 _POSE_ENDING = ".pose.json"
 
@@ -24,11 +25,11 @@ def render(options: argparse.Namespace) -> int:
         reference=MediaInput(options.reference),
         motion=MediaInput(options.motion),
         output=Output(options.output, sound=not options.no_sound),
-        keypoints=MediaInput(options.keypoints) if options.keypoints else None,
+        keypoints=_media(options.keypoints),
         motion_kind=options.motion_kind,
         model=options.model,
         preset=options.preset,
-        trim=Trim(options.start, options.end),
+        trim=trim(options),
         size=parse_size(options.size) if options.size else None,
         frames=options.frames,
         seed=options.seed,
@@ -45,8 +46,11 @@ def render(options: argparse.Namespace) -> int:
         ),
         loras=tuple(parse_lora(text) for text in options.lora),
         device=options.device,
-        sound_from=MediaInput(options.sound) if options.sound else None,
+        sound_from=_media(options.sound),
         try_anyway=options.try_anyway,
+        pose=pose_settings(options),
+        pose_edits=pose_edits(options),
+        reference_keypoints=_media(options.reference_keypoints),
     )
     return _finish(render_request(request), options.json)
 
@@ -119,6 +123,10 @@ def parse_lora(text: str) -> Lora:
         return Lora(path, float(strength)) if path else Lora(text)
     except ValueError:
         return Lora(text)
+
+
+def _media(path: str | None) -> MediaInput | None:
+    return MediaInput(path) if path else None
 
 
 def _finish(result: Result, as_json: bool) -> int:
