@@ -1,0 +1,220 @@
+"""Who is who from frame to frame: one identity a person, through crossings and short absences.
+
+Frame by frame the people found are paired with where the known ones should be by now, all at once at the
+least total cost. Nothing is known of clothes and faces here, so place, pose, size and motion must do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.pose.extract.assignment import assign
+from core.pose.extract.engine import Found
+from core.pose.extract.likeness import SEEN, TRUNK, Look, growth_between, is_duplicate, look_of, unlike
+from core.pose.skeleton import BODY, JOINTS, Floats, PoseTrack
+
+# Somebody missing for longer is somebody new.
+MISSING_S: Final = 1.0
+# A pair may be this unlike: at once, and more with the time between.
+_LIMIT: Final = 0.2
+_LIMIT_A_SECOND: Final = 0.9
+_MOST_UNLIKE: Final = 0.5
+# Who was there a moment ago is likelier than who comes back.
+_AWAY_A_SECOND: Final = 0.3
+# More than any pair may cost.
+_WITHOUT: Final = 2.0
+# With one person before and one now nobody can be mistaken, only the scene.
+_ALONE: Final = 1.5
+# A person grows by less than this, the more so after an absence.
+_GROWTH: Final = 2.2
+_GROWTH_AFTER: Final = 1.5
+_ABSENCE_S: Final = 0.15
+# Velocity is measured over this time, and taken to last that long.
+_VELOCITY_S: Final = 0.2
+_MOVES_ON_S: Final = 0.5
+# If none of the people before a sudden change shows up again so soon, it was a cut.
+_CUT_S: Final = 0.3
+
+_EPSILON_S: Final = 1e-6
+
+_Who = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person over a clip, on the k frames where they are seen.
+
+    Attributes:
+        frames: [k] frame numbers, rising.
+        keypoints: [k, 134, 2] float32 fractions of the picture.
+        scores: [k, 134] float32.
+        boxes: [k, 4] float32 left, top, right, bottom in fractions.
+        surest: the detector's highest score for them.
+    """
+
+    frames: NDArray[np.int64]
+    keypoints: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    surest: float
+
+
+@dataclass
+class _Trail:
+    """A person while being followed: where they were found, and the last looks for their velocity."""
+
+    found: list[_Who] = field(default_factory=list)
+    looks: list[tuple[float, Look]] = field(default_factory=list)
+
+    def add(self, frame: int, number: int, time_s: float, look: Look) -> None:
+        self.found.append((frame, number))
+        recent = [(when, other) for when, other in self.looks if time_s - when <= _VELOCITY_S]
+        self.looks = [*recent, (time_s, look)]
+
+    @property
+    def seen_s(self) -> float:
+        return self.looks[-1][0]
+
+    def cost(self, look: Look, time_s: float, wider: float) -> float:
+        """How unlike a person is to this one by now; infinite beyond ``wider`` times the limit."""
+        away_s = time_s - self.seen_s
+        last = self.looks[-1][1]
+        growth = growth_between(last, look)
+        most = _GROWTH_AFTER if away_s > _ABSENCE_S else _GROWTH
+        if not 1 / most < growth < most:
+            return math.inf
+        moved = unlike(last.moved(self._velocity() * min(away_s, _MOVES_ON_S)), look)
+        # After an absence they may as well come back where they went.
+        cost = min(moved, unlike(last, look)) if away_s > _ABSENCE_S else moved
+        limit = min(_LIMIT + _LIMIT_A_SECOND * away_s, _MOST_UNLIKE) * wider
+        return cost + _AWAY_A_SECOND * away_s if cost <= limit else math.inf
+
+    def _velocity(self) -> Floats:
+        """Heights a second [2], of the trunk where it is seen."""
+        (start_s, start), (end_s, end) = self.looks[0], self.looks[-1]
+        both = (start.scores > SEEN) & (end.scores > SEEN)
+        trunk = np.zeros_like(both)
+        trunk[list(TRUNK)] = both[list(TRUNK)]
+        used = trunk if trunk.any() else both
+        if end_s == start_s or not used.any():
+            return np.zeros(2)
+        velocity: Floats = (end.body[used] - start.body[used]).mean(axis=0) / (end_s - start_s)
+        return velocity
+
+
+def follow(frames: Sequence[Sequence[Found]], fps: float, ratio: float = 1.0) -> list[Identity]:
+    """One identity for each person of a clip, in the order of their first frames.
+
+    Somebody missing for up to ``MISSING_S`` who comes back near by and of the same size is the same. A cut to
+    people elsewhere or of other sizes ends all identities.
+
+    Args:
+        frames: the people of each frame, the surest first.
+        fps: frames a second.
+        ratio: width / height of the picture.
+    """
+    trails: list[_Trail] = []
+    live: list[_Trail] = []
+    for frame in range(len(frames)):
+        looks = [look_of(person, ratio) for person in frames[frame]]
+        time_s = frame / fps
+        live = [trail for trail in live if time_s - trail.seen_s <= MISSING_S + _EPSILON_S]
+        pairs = _pairs(live, looks, time_s)
+        if not pairs and looks and _is_cut(live, frames, frame, fps, ratio):
+            live = []
+        for row, number in pairs:
+            live[row].add(frame, number, time_s, looks[number])
+        newcomers = _newcomers(looks, [number for _, number in pairs], frame, time_s)
+        live += newcomers
+        trails += newcomers
+    return _identities(frames, [trail.found for trail in trails])
+
+
+def identities_of(track: PoseTrack) -> list[Identity]:
+    """The same for a keypoint file, whose rows may switch person from frame to frame.
+
+    A file with one row is taken for one person throughout, however far they jump.
+    """
+    frames = [_people(track, frame) for frame in range(len(track.keypoints))]
+    if track.keypoints.shape[1] == 1:
+        there = [(frame, 0) for frame, people in enumerate(frames) if people]
+        return _identities(frames, [there] if there else [])
+    return follow(frames, track.fps, track.width / track.height)
+
+
+def _pairs(live: Sequence[_Trail], looks: Sequence[Look], time_s: float) -> list[tuple[int, int]]:
+    """Which trail goes on with which person."""
+    if not live or not looks:
+        return []
+    wider = _ALONE if len(live) == len(looks) == 1 else 1.0
+    costs = np.array([[trail.cost(look, time_s, wider) for look in looks] for trail in live])
+    # The same for all: else those with a right to large costs would take the place of others.
+    return assign(costs, _WITHOUT)
+
+
+def _newcomers(looks: Sequence[Look], taken: list[int], frame: int, time_s: float) -> list[_Trail]:
+    """A trail for each person who goes on no other, second finds left out."""
+    trails: list[_Trail] = []
+    for number, look in enumerate(looks):
+        if number in taken or is_duplicate(look, [looks[other] for other in taken]):
+            continue
+        taken = [*taken, number]
+        trails.append(_Trail())
+        trails[-1].add(frame, number, time_s, look)
+    return trails
+
+
+def _is_cut(
+    live: Sequence[_Trail], frames: Sequence[Sequence[Found]], frame: int, fps: float, ratio: float
+) -> bool:
+    """Nobody of the frame before is here or in the next ones: another shot, not one bad find."""
+    here = [trail for trail in live if trail.found[-1][0] == frame - 1]
+    for later in range(frame, min(frame + math.ceil(_CUT_S * fps), len(frames))):
+        if _pairs(here, [look_of(person, ratio) for person in frames[later]], later / fps):
+            return False
+    return bool(here)
+
+
+def _identities(frames: Sequence[Sequence[Found]], trails: Sequence[Sequence[_Who]]) -> list[Identity]:
+    """Gather the people; each frame is opened once, for it may be unpacked for that."""
+    empty = [_empty(np.array([frame for frame, _ in trail], np.int64)) for trail in trails]
+    surest = [0.0] * len(trails)
+    places: dict[int, list[tuple[int, int, int]]] = {}
+    for who, trail in enumerate(trails):
+        for row, (frame, number) in enumerate(trail):
+            places.setdefault(frame, []).append((who, row, number))
+    for frame, there in places.items():
+        people = frames[frame]
+        for who, row, number in there:
+            person = people[number]
+            empty[who].keypoints[row], empty[who].scores[row] = person.keypoints, person.scores
+            empty[who].boxes[row] = person.box
+            surest[who] = max(surest[who], person.score)
+    return [
+        Identity(each.frames, each.keypoints, each.scores, each.boxes, sure)
+        for each, sure in zip(empty, surest, strict=True)
+    ]
+
+
+def _empty(frames: NDArray[np.int64]) -> Identity:
+    count = len(frames)
+    points, scores = np.zeros((count, JOINTS, 2), np.float32), np.zeros((count, JOINTS), np.float32)
+    return Identity(frames, points, scores, np.zeros((count, 4), np.float32), 0.0)
+
+
+def _people(track: PoseTrack, frame: int) -> list[Found]:
+    """Those rows of a frame that hold somebody."""
+    people = []
+    for points, scores in zip(track.keypoints[frame], track.scores[frame], strict=True):
+        body = scores[BODY] > 0
+        seen = points[BODY][body] if body.any() else points[scores > 0]
+        if len(seen):
+            (left, top), (right, bottom) = seen.min(axis=0).tolist(), seen.max(axis=0).tolist()
+            people.append(Found(points, scores, (left, top, right, bottom), float(scores[BODY].mean())))
+    return people
