@@ -122,7 +122,8 @@ def _spans(points: Floats, used: Bools, fps: float) -> Ints:
     both = used & (before >= 0)
     earlier = np.take_along_axis(points, np.maximum(before, 0)[..., None], axis=0)
     moved = np.where(both, np.linalg.norm(np.where(both[..., None], points - earlier, 0.0), axis=2), 0.0)
-    patience = np.maximum(1.0, (frames - before) / (fps * _JUMP_S))
+    # Over a pause more can happen, though a body rarely goes straight on at full speed.
+    patience = np.sqrt(np.maximum(1.0, (frames - before) / (fps * _JUMP_S)))
     speed = moved / (patience * _size(points, used))
     alone = speed > _JOINT_JUMP
     together = np.zeros((len(points), 1), np.bool_)

@@ -145,9 +145,9 @@ def _sizes(fit: Fit | None, scale_ratio: float) -> Iterator[str]:
     if high / low > _SPREAD_RATIO:
         shortest, longest = (_WORDS[name] for name in _named_extremes(fit))
         yield (
-            f"The proportions differ a lot: the reference's {longest} are scaled by {high:.1f}, "
-            f"the {shortest} by {low:.1f}. Choose another align frame, in which the dancer stands as the "
-            "person in the reference does."
+            f"The proportions differ a lot (reference over dancer: {longest} {high:.1f}, "
+            f"{shortest} {low:.1f}). Choose another align frame, in which the dancer stands as the person in "
+            "the reference does."
         )
 
 
