@@ -68,7 +68,7 @@ def write_bad(kind: str, folder: Path, good_video: Path, good_motion: Path) -> P
         "no skeleton": lambda: write_video(path, iter(np.zeros((9, 64, 64, 3), np.uint8))),
         "nan": lambda: path.write_text(good_motion.read_text("utf-8").replace("0.5,", "NaN,", 1), "utf-8"),
         "wrong count": lambda: path.write_text(
-            good_motion.read_text("utf-8").replace("[0.0, 0.0, 0.0], ", "", 1)
+            good_motion.read_text("utf-8").replace("[0.0,0.0,0.0],", "", 1)
         ),
         "no json": lambda: path.write_text('{"frames": [', encoding="utf-8"),
         "no frames": lambda: path.write_text('{"frames": []}', encoding="utf-8"),
