@@ -1,4 +1,4 @@
-"""Make the shipped demo: characters in a neutral stance and motions that begin in it.
+"""Make the shipped demo: characters in a neutral stance, their joints, and motions that begin in the stance.
 
 ``python -m core.training.demo --out resources/demo``. All characters share the standard proportions and one
 camera, so every motion fits every character without alignment. The motions are written here, not recorded.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -32,7 +33,7 @@ from core.training.body import (
     rotation_z,
     standard_proportions,
 )
-from core.training.characters import sample_looks
+from core.training.characters import Looks, sample_looks
 from core.training.randomness import Draws
 from core.training.renderer import SUPERSAMPLE, paint_people
 from core.training.scene import FACING, Camera, capsule_values, draw_background, visible_joints
@@ -150,36 +151,52 @@ def stance(size: Proportions) -> Joints:
     return stand(_matrices(NEUTRAL)[None, None], torch.zeros(1), size)
 
 
-def character(seed: int) -> Image.Image:
-    """A random person of standard proportions in the neutral stance, in front of a random scene."""
-    draws = Draws(seed)
+def looks_of(draws: Draws) -> Looks:
+    """A random person of standard proportions; only the size of the head is the person's own."""
     looks = sample_looks(draws, 1)
-    looks = replace(looks, size=replace(standard_proportions(1), head=looks.size.head))
+    return replace(looks, size=replace(standard_proportions(1), head=looks.size.head))
+
+
+def portrait(seed: int) -> tuple[Image.Image, NDArray[np.bool_]]:
+    """A person in the neutral stance before a random scene, and which pixels [SIZE, SIZE] are the person."""
+    draws = Draws(seed)
+    looks = looks_of(draws)
     joints = stance(looks.size)
     view, side = camera(), SIZE * SUPERSAMPLE
     floor = view.project(torch.zeros(1, 1, 3), side, side)[0, 0, 1] - 12
     background = draw_background(draws, 1, side, side, floor[None], torch.device("cpu"))
     light = torch.nn.functional.normalize(torch.tensor([[-0.3, 0.5, 0.8]]), dim=-1)
     values = capsule_values(looks, joints, view, side, side)
-    picture, _ = paint_people(background, values[:, 0], light, cropped=True)
-    return Image.fromarray((picture[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+    picture, mask = paint_people(background, values[:, 0], light, cropped=True)
+    pixels = (picture[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels), mask[0].numpy()
+
+
+def character(seed: int) -> PoseTrack:
+    """The joints of ``portrait``: one frame, the 18 body and face joints."""
+    size = looks_of(Draws(seed)).size
+    return _track(stance(size), size)
 
 
 def motion(keys: list[Key]) -> PoseTrack:
     """Keypoints of a motion, normalised to the picture; only the 18 body and face joints are seen."""
     size = standard_proportions(1)
-    joints = stand(*play(keys, FRAMES), size)
+    return _track(stand(*play(keys, FRAMES), size), size)
+
+
+def _track(joints: Joints, size: Proportions) -> PoseTrack:
     view, side = camera(), SIZE * SUPERSAMPLE
     points = openpose_points(joints, size)
+    frames = points.shape[1]
     flat = view.project(points, side, side)[0, ..., :2] / side
-    keypoints, scores = np.zeros((FRAMES, 1, JOINTS, 2)), np.zeros((FRAMES, 1, JOINTS))
+    keypoints, scores = np.zeros((frames, 1, JOINTS, 2)), np.zeros((frames, 1, JOINTS))
     keypoints[:, 0, BODY] = flat.double().numpy()
     scores[:, 0, BODY] = visible_joints(joints, view, points)[0].numpy()
     return PoseTrack(keypoints=keypoints, scores=scores, width=SIZE, height=SIZE, fps=float(FPS))
 
 
 def body_sidecar(track: PoseTrack) -> str:
-    """The sidecar of a track with only the 18 points that a demo motion has."""
+    """The sidecar of a track with only the 18 points that the demo has."""
     data = to_data(track) | {"order": "openpose-18"}
     for frame in data["frames"]:
         for person in frame["people"]:
@@ -195,11 +212,15 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("characters", "motions"):
         (options.out / name).mkdir(parents=True, exist_ok=True)
     for name, seed in CHARACTERS.items():
-        character(seed).save(options.out / "characters" / f"{name}.png", optimize=True)
+        portrait(seed)[0].save(options.out / "characters" / f"{name}.png", optimize=True)
+        _write(options.out / "characters", name, character(seed))
     for name, keys in motions().items():
-        text = body_sidecar(motion(keys))
-        (options.out / "motions" / f"{name}.pose.json").write_text(text, encoding="utf-8")
+        _write(options.out / "motions", name, motion(keys))
     return 0
+
+
+def _write(folder: Path, name: str, track: PoseTrack) -> None:
+    (folder / f"{name}.pose.json").write_text(body_sidecar(track), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from core.pose.files import load_keypoints
-from core.training.body import openpose_points, standard_proportions
-from core.training.characters import sample_looks
-from core.training.demo import CHARACTERS, FRAMES, SIZE, camera, main, motion, motions, stance
-from core.training.randomness import Draws
+from core.pose.align.gap import pose_gap
+from core.pose.bridge import bridge_frames
+from core.pose.files import load_keypoints, sidecar_of
+from core.pose.skeleton import LIMBS, threshold
+from core.training.demo import CHARACTERS, FRAMES, SIZE, character, main, motion, motions, portrait
 
 SHIPPED = Path(__file__).parents[3] / "resources" / "demo"
 
@@ -31,7 +32,7 @@ def names(folder: Path) -> list[str]:
 
 def test_characters_are_the_shipped_ones(made: Path) -> None:
     assert names(made / "characters") == names(SHIPPED / "characters")
-    for name in names(made / "characters"):
+    for name in (f"{name}.png" for name in CHARACTERS):
         ours, shipped = (
             np.asarray(Image.open(folder / "characters" / name), np.int16) for folder in (made, SHIPPED)
         )
@@ -39,13 +40,50 @@ def test_characters_are_the_shipped_ones(made: Path) -> None:
         assert np.abs(ours - shipped).max() <= 1, name
 
 
-def test_motions_are_the_shipped_ones(made: Path) -> None:
-    assert names(made / "motions") == names(SHIPPED / "motions")
-    for name in names(made / "motions"):
-        ours, shipped = (load_keypoints(folder / "motions" / name) for folder in (made, SHIPPED))
+@pytest.mark.parametrize("kind", ["characters", "motions"])
+def test_keypoints_are_the_shipped_ones(made: Path, kind: str) -> None:
+    assert names(made / kind) == names(SHIPPED / kind)
+    for name in (name for name in names(made / kind) if name.endswith(".pose.json")):
+        ours, shipped = (load_keypoints(folder / kind / name) for folder in (made, SHIPPED))
         assert np.abs(ours.keypoints - shipped.keypoints).max() < 1.01e-5, name
         assert np.array_equal(ours.scores, shipped.scores)
-        assert (SHIPPED / "motions" / name).stat().st_size < 20_000
+        assert (SHIPPED / kind / name).stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("name", CHARACTERS)
+def test_a_character_s_joints_lie_on_the_character(name: str) -> None:
+    path = SHIPPED / "characters" / f"{name}.png"
+    file = sidecar_of(path)
+    assert file is not None
+    track = load_keypoints(file)
+    assert (len(track.keypoints), track.width, track.height) == (1, SIZE, SIZE)
+    # A large head hides the ear behind it.
+    assert (track.scores[0, 0, :17] == 1).all()
+    picture, person = portrait(CHARACTERS[name])
+    assert np.abs(np.asarray(picture, np.int16) - np.asarray(Image.open(path), np.int16)).max() <= 1
+    ends = track.keypoints[0, 0, np.array(LIMBS)] * SIZE
+    for share in np.linspace(0, 1, 7):
+        x, y = (ends[:, 0] + share * (ends[:, 1] - ends[:, 0])).astype(int).T
+        # Ears stand on the outline.
+        assert cv2.dilate(person.astype(np.uint8), np.ones((3, 3)))[y, x].all(), share
+    # And not just anywhere on it: the person is as tall as the skeleton, but for hair and feet.
+    rows = np.flatnonzero(person.any(axis=1))
+    body = track.keypoints[0, 0, :18] * SIZE
+    assert 0 < body[:, 1].min() - rows[0] < 0.15 * SIZE
+    assert 0 < rows[-1] - body[:, 1].max() < 0.06 * SIZE
+
+
+@pytest.mark.parametrize("name", CHARACTERS)
+def test_every_motion_begins_in_the_joints_of_every_character(name: str) -> None:
+    stands = threshold(*_first(SHIPPED / "characters" / f"{name}.pose.json"))
+    for motion_name in motions():
+        first = threshold(*_first(SHIPPED / "motions" / f"{motion_name}.pose.json"))
+        assert bridge_frames(pose_gap(stands, first, 1.0)) == 0
+
+
+def _first(file: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    track = load_keypoints(file)
+    return track.keypoints[0], track.scores[0]
 
 
 @pytest.mark.parametrize("name", motions())
@@ -61,14 +99,11 @@ def test_the_file_holds_the_motion(name: str) -> None:
     assert np.abs(np.diff(body, axis=0)).max() > 0.02, "it does not move"
 
 
-@pytest.mark.parametrize("character", CHARACTERS)
-def test_every_motion_begins_in_the_character_s_stance(character: str) -> None:
-    head = sample_looks(Draws(CHARACTERS[character]), 1).size.head
-    size = replace(standard_proportions(1), head=head)
-    points = camera().project(openpose_points(stance(size), size), SIZE * 2, SIZE * 2)[0, 0, :, :2]
-    stands = points.numpy() / (2 * SIZE)
+@pytest.mark.parametrize("character_name", CHARACTERS)
+def test_every_motion_begins_in_the_character_s_stance(character_name: str) -> None:
+    stands = character(CHARACTERS[character_name]).keypoints[0, 0]
     for name in motions():
         first = load_keypoints(SHIPPED / "motions" / f"{name}.pose.json").keypoints[0, 0]
         # Heads differ in size, so the points of the face do; those of the body must not.
         assert np.abs(first[1:14] - stands[1:14]).max() < 1.01e-5, name
-        assert np.abs(first[:18] - stands).max() < 0.05
+        assert np.abs(first[:18] - stands[:18]).max() < 0.05
