@@ -9,6 +9,7 @@ picture, which would double the time and is not part of the published ONNX files
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +100,7 @@ class DwposeEngine:
         seen = self._detect(picture, known) if looked else known
         found = self._estimate(picture, seen[:MOST_PEOPLE])
         if not looked:
-            found = [person for person in found if _joints_seen(person) >= _FEWEST_JOINTS]
+            found = [_moved(person) for person in found if _joints_seen(person) >= _FEWEST_JOINTS]
         return _each_once(sorted(found, key=lambda person: -person.score))
 
     def _detect(self, picture: Image, known: Sequence[Seen]) -> list[Seen]:
@@ -154,6 +155,11 @@ def _found(points: Floats, scores: Floats, seen: Sequence[Seen], picture: Image)
         box = (left / width, top / height, right / width, bottom / height)
         found.append(Found(keypoints, values, box, one.score))
     return found
+
+
+def _moved(person: Found) -> Found:
+    """With the box about the joints of this frame; the last frame's said where to look."""
+    return replace(person, box=boxes.box_about(person, 1, 1))
 
 
 def _joints_seen(person: Found) -> int:

@@ -211,6 +211,6 @@ def _unusable(path: Path, expected: Expected, reason: str, verb: str = "repair")
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of what onnxruntime says, without its prefix of codes."""
+    """The first line of what onnxruntime says, without codes and the path in front."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].split(" : ")[-1].strip().rstrip(".")[:200]
+    return lines[0].split(" : ")[-1].split(" failed:")[-1].strip().rstrip(".")[:200]
