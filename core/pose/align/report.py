@@ -72,21 +72,26 @@ def report(
     """
     evidence = Evidence(found, fitted, reference, reference_ratio, fit)
     seen = _seen(found, reference, reference_ratio)
-    ratio = float(np.median(list(fit.scales.values().values()))) if fit else 1.0
+    ratio = _scale_ratio(fit)
     out = _share([leaves(pose, range(18)) for pose in fitted if pose is not None])
     first = next((pose for pose in fitted if pose is not None), None)
     gap = pose_gap(reference, first, reference_ratio) if reference and first else 0.0
-    doublings = abs(math.log2(ratio)) if 0 < ratio < math.inf else math.inf
     lost = [
         _lost(1 - seen, _UNSEEN),
         _lost(out, _OUT),
-        _lost(doublings, _DOUBLINGS),
+        _lost(abs(math.log2(ratio)), _DOUBLINGS),
         _lost(spread(fit), _SPREAD),
         _lost(gap, _START),
         _lost(evidence.away(), _AWAY),
     ]
     score = max(0, round(100 - sum(lost))) if first else 0
     return PoseReport(seen, ratio, out, gap, score, warnings(evidence, ratio, gap))
+
+
+def _scale_ratio(fit: Fit | None) -> float:
+    """The median of the scales; an exact fit may have some that are 0 or infinite."""
+    scales = [value for value in fit.scales.values().values() if 0 < value < math.inf] if fit else []
+    return float(np.median(scales)) if scales else 1.0
 
 
 def _seen(found: Sequence[PoseFrame | None], reference: PoseFrame | None, ratio: float) -> float:
