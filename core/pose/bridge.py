@@ -15,12 +15,12 @@ import numpy as np
 from core.pose.bridge_blend import Blend, ease
 from core.pose.skeleton import PoseFrame
 
-# In heights, the mean over the joints (``pose_gap``). From one of 16 frames a second to the next a lively
-# dance moves by 0.01 to 0.02, and finders of joints are off by as much: less does not look like a jump. One
-# arm raised above the head is 0.04.
+# In heights, the mean over the joints (``pose_gap``). From one of 16 frames a second to the next, dances move
+# by 0.01 to 0.02, and finders of joints are off by as much: less does not look like a jump. One arm raised
+# above the head is 0.05.
 NEAR: Final = 0.02
 # From here on the longest bridge: both arms from the hips to above the head and the legs astride is this.
-FAR: Final = 0.10
+FAR: Final = 0.12
 SHORTEST: Final = 8
 LONGEST: Final = 16
 
