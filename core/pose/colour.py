@@ -8,16 +8,19 @@ and so keeps knees apart from hand points of the same red. Works at any scale an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose.colour_spots import BLACK, Drawing, Limb, colours, discs, lit, see_limb, separate
-from core.pose.draw import COLOURS, Image
-from core.pose.skeleton import LIMBS, NECK, Floats, PoseFrame
+from core.pose.colour_fit import Canvas, fit
+from core.pose.colour_hands import read_hands, sided
+from core.pose.colour_spots import BLACK, Drawing, colours, lit, separate
+from core.pose.colour_tree import choose
+from core.pose.draw import COLOURS, JOINT_RADIUS, Image
+from core.pose.skeleton import Floats, PoseFrame
 
 # A drawing is mostly black and shows several colours.
 _MIN_BLACK_SHARE: Final = 0.6
@@ -26,32 +29,19 @@ _MIN_COLOURS: Final = 3
 _MIN_PIXELS: Final = 12
 # Reading back: fewer joints than this are no person.
 _MIN_JOINTS: Final = 5
-# What a limb end is worth where a whole disc is worth 1, and what a limb is worth.
-_END_WORTH: Final = 0.35
-_LIMB_WORTH: Final = 2.0
-# A limb must be seen along more than this share of its length.
-_LIMB_SHARE: Final = 0.45
-_SAMPLES: Final = 24
-_OTHER: Final = 0.6
-# Two joints that are both there have their limb drawn: less than this share of its colour counts against
-# them, unless they touch. A joint whose inner neighbour is missing is rare, a spot of a hand is not.
-_LEAST_SEEN: Final = 0.25
-_UNSEEN: Final = 0.8
-_TOUCH: Final = 3.0
-_WRISTS: Final = (4, 7)
-# Hand points have the colour of this joint.
-_HAND_COLOURED: Final = 12
-_ALONE: Final = -2.0
-# A disc stands this near to the end of its limb, in radii.
-_NEAR: Final = 2.5
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Places [n, 2] (x, y in the crop) that a joint may have, and what each is worth [n]."""
-
-    places: Floats
-    worth: Floats
+# Larger drawings, in pixels of their box, are read at half their size: soon enough, and exact to a pixel.
+_LARGE: Final = 400_000
+# Around the box of a drawing, in pixels; it is found on every fourth row and column.
+_BORDER: Final = 12
+_COARSE: Final = 4
+# Joints whose discs are nearer to each other than this, in radii, cover each other.
+_APART: Final = 2.6
+# Other places that are tried for a joint lie this near, in radii.
+_OTHERS_WITHIN: Final = 20
+# The radius of discs measures this much too little; scales that drawings are likely to have.
+_RADIUS_LOSS: Final = 1.1
+_USUAL_SCALES: Final = (1.0, 0.5, 0.75, 1.5, 2.0)
+_SNAP: Final = 0.15
 
 
 def has_skeleton(image: Image) -> bool:
@@ -71,7 +61,7 @@ def is_black(image: Image) -> bool:
 
 
 def read_back(image: Image) -> PoseFrame | None:
-    """The body joints of a drawing made as ``draw`` does; hands and face are not read.
+    """The body joints and hands of a drawing made as ``draw`` does, then perhaps scaled and compressed.
 
     Args:
         image: uint8 RGB [H, W, 3], red and blue as saved by ``draw``.
@@ -81,118 +71,101 @@ def read_back(image: Image) -> PoseFrame | None:
     """
     if not has_skeleton(image):
         return None
-    drawing = separate(image)
-    limbs = [see_limb(drawing, limb) for limb in range(len(LIMBS))]
-    choice = _choose(drawing, limbs, [_candidates(drawing, joint, limbs) for joint in range(18)])
-    if len(choice) < _MIN_JOINTS:
+    left, top, part = _cut(image)
+    small, step = _halved(part)
+    drawing = separate(small)
+    scale = _scale(drawing.radius * step)
+    canvas = _at_drawn_scale(part, scale)
+    hands = read_hands(canvas)
+    joints = _body(drawing, canvas, np.array(part.shape[1::-1]) / small.shape[1::-1], scale)
+    if len(joints) < _MIN_JOINTS:
         return None
-    height, width = image.shape[:2]
+    size, corner = np.array([image.shape[1], image.shape[0]]), np.array([left, top])
     body = np.zeros((18, 2))
     subset = np.full(18, -1, np.int64)
-    for joint, (x, y) in choice.items():
-        # Half a pixel in: drawing truncates, so a joint lies anywhere in its pixel.
-        body[joint] = (x + drawing.left + 0.5) / width, (y + drawing.top + 0.5) / height
+    for joint, place in joints.items():
+        body[joint] = (place + corner) / size
         subset[joint] = joint
     body[subset < 0] = body[subset >= 0].mean(axis=0)
-    return PoseFrame(body, subset, np.full((2, 21, 2), -1.0), np.full((68, 2), -1.0))
+    points = sided(hands, {joint: place / scale for joint, place in joints.items()})
+    seen = points >= 0
+    points = np.where(seen, ((points + 0.5) * scale + corner) / size, -1.0)
+    return PoseFrame(body, subset, points, np.full((68, 2), -1.0))
+
+
+def _cut(image: Image) -> tuple[int, int, Image]:
+    """The part of a picture that is not black: its left, top and pixels."""
+    coarse = lit(np.ascontiguousarray(image[::_COARSE, ::_COARSE]))
+    x, y, width, height = (_COARSE * value for value in cv2.boundingRect(coarse))
+    left, top = max(0, x - _BORDER), max(0, y - _BORDER)
+    return left, top, np.ascontiguousarray(image[top : y + height + _BORDER, left : x + width + _BORDER])
+
+
+def _halved(part: Image) -> tuple[Image, int]:
+    """A large drawing at half its size, and how many of its pixels one has become."""
+    if part.shape[0] * part.shape[1] <= _LARGE:
+        return part, 1
+    return cv2.resize(part, (part.shape[1] // 2, part.shape[0] // 2), interpolation=cv2.INTER_AREA), 2
+
+
+def _scale(radius: float) -> float:
+    """How many pixels wide one pixel of the drawing has become, from the measured radius of discs."""
+    scale = (radius + _RADIUS_LOSS) / JOINT_RADIUS
+    return next((usual for usual in _USUAL_SCALES if abs(scale / usual - 1) < _SNAP), scale)
+
+
+def _at_drawn_scale(part: Image, scale: float) -> Image:
+    if scale == 1:
+        return part
+    size = (max(1, round(part.shape[1] / scale)), max(1, round(part.shape[0] / scale)))
+    resized: Image = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_AREA)
+    return resized
+
+
+def _body(drawing: Drawing, picture: Image, ratio: Floats, scale: float) -> dict[int, Floats]:
+    """joint -> x and y in pixels of the cut picture, the middle of its first pixel being at a half.
+
+    Args:
+        drawing: what stage by stage is chosen from; ``ratio`` of its pixels make one of the cut picture.
+        picture: the cut picture at the scale it was drawn.
+        ratio: pixels of the cut picture in one of ``drawing``, x and y.
+        scale: pixels of the cut picture in one of ``picture``.
+    """
+    chosen = choose(drawing)
+    places: dict[int, Floats] = {joint: (each.place + 0.5) * ratio for joint, each in chosen.items()}
+    doubtful = [joint for joint in chosen if not chosen[joint].whole or _crowded(joint, places, scale)]
+    further = {joint: _near(places[joint], (chosen[joint].others + 0.5) * ratio, scale) for joint in doubtful}
+    start = {joint: _pixel(place, scale) for joint, place in places.items()}
+    for joint, (x, y) in fit(Canvas(picture, _bare(picture)), start, doubtful, further).items():
+        if start.get(joint) != (x, y):
+            places[joint] = (np.array([x, y]) + 0.5) * scale
+    return places
+
+
+def _bare(picture: Image) -> NDArray[np.uint8]:
+    """255 where no hand covers the body."""
+    red, green, blue = cv2.split(picture)
+    hand = (red > 170) & (green < 90) & (blue < 60)
+    bare: NDArray[np.uint8] = np.where(cv2.dilate(hand.view(np.uint8), np.ones((5, 5), np.uint8)), 0, 255)
+    return bare.astype(np.uint8)
+
+
+def _crowded(joint: int, places: dict[int, Floats], scale: float) -> bool:
+    """Whether another joint's disc may cover this one's."""
+    reach = _APART * JOINT_RADIUS * scale
+    return any(math.dist(places[joint], place) < reach for other, place in places.items() if other != joint)
+
+
+def _near(place: Floats, others: Floats, scale: float) -> list[tuple[int, int]]:
+    reach = _OTHERS_WITHIN * JOINT_RADIUS * scale
+    return [_pixel(other, scale) for other in others if math.dist(place, other) < reach]
+
+
+def _pixel(place: Floats, scale: float) -> tuple[int, int]:
+    return int(place[0] / scale), int(place[1] / scale)
 
 
 def _at_most(image: Image, side: int) -> Image:
     """Every n-th pixel, so that no colours mix."""
     step = max(1, max(image.shape[:2]) // side)
     return image[::step, ::step]
-
-
-def _candidates(drawing: Drawing, joint: int, limbs: Sequence[Limb]) -> _Candidates:
-    spots, worth = discs(drawing, joint)
-    mine = np.concatenate([limbs[limb].ends for limb, pair in enumerate(LIMBS) if joint in pair])
-    if joint in _WRISTS:
-        # The first point of a hand lies over its wrist.
-        mine = np.concatenate([mine, discs(drawing, _HAND_COLOURED)[0]])
-    if len(mine) and len(spots):
-        # A disc stands at the end of a limb; part of one elsewhere is more likely a mixed colour of a hand.
-        gaps = np.linalg.norm(spots[:, None] - mine[None], axis=2).min(axis=1)
-        worth = np.where(gaps <= _NEAR * drawing.radius, worth, worth**2)
-    return _Candidates(np.concatenate([spots, mine]), np.append(worth, np.full(len(mine), _END_WORTH)))
-
-
-def _support(drawing: Drawing, limb: int, near: Floats, far: Floats) -> Floats:
-    """[n, m] how well a limb is seen between places [n, 2] and [m, 2]: below 0 where it is not.
-
-    Its own colour counts whole, black not at all, and whatever may cover it in part.
-    """
-    steps = np.linspace(0.0, 1.0, _SAMPLES)[:, None]
-    line = near[:, None, None] + steps * (far[None, :, None] - near[:, None, None])
-    height, width = drawing.dim.shape
-    line = np.clip(np.rint(line).astype(np.int64), 0, [width - 1, height - 1])
-    dim, full = drawing.dim[line[..., 1], line[..., 0]], drawing.full[line[..., 1], line[..., 0]]
-    seen = np.where(dim == limb + 1, 1.0, np.where((dim > 0) | (full > 0), _OTHER, 0.0))
-    own = (dim == limb + 1).mean(axis=-1)
-    apart = np.linalg.norm(far[None] - near[:, None], axis=-1) > _TOUCH * drawing.radius
-    if LIMBS[limb][1] == _HAND_COLOURED:
-        apart[:] = True  # a hand at the hip is likelier than a thigh that points at the camera
-    unseen = apart * np.maximum(0.0, 1 - own / _LEAST_SEEN)
-    support: Floats = seen.mean(axis=-1) - _LIMB_SHARE - _UNSEEN * unseen
-    return support
-
-
-def _left_out(pixels: Floats, near: Floats, far: Floats, radius: float) -> Floats:
-    """[n, m] share of a limb's pixels that lie beyond its ends, were these at places [n, 2] and [m, 2]."""
-    if not len(pixels):
-        return np.zeros((len(near), len(far)))
-    axis = far[None] - near[:, None]
-    length = np.maximum(np.linalg.norm(axis, axis=-1), 1e-6)
-    along = ((pixels - near[:, None, None]) * axis[:, :, None]).sum(axis=-1) / length[..., None]
-    beyond: Floats = ((along < -radius) | (along > length[..., None] + radius)).mean(axis=-1)
-    return beyond
-
-
-def _choose(
-    drawing: Drawing, limbs: Sequence[Limb], candidates: Sequence[_Candidates]
-) -> dict[int, tuple[float, float]]:
-    """The best place, or none, of each joint: exact maximum over the tree of limbs."""
-    children = _children()
-    value: dict[int, Floats] = {}
-    picks: dict[tuple[int, int], NDArray[np.int64]] = {}
-    for joint in reversed(_outwards(children)):
-        total = np.append(candidates[joint].worth, 0.0)
-        for limb, child in children.get(joint, ()):
-            pairs = _pairs(drawing, limb, limbs[limb].pixels, candidates[joint], candidates[child])
-            score = pairs + value[child][None]
-            picks[joint, child] = score.argmax(axis=1)
-            total = total + score.max(axis=1)
-        value[joint] = total
-    chosen = {NECK: int(value[NECK].argmax())}
-    for joint in _outwards(children):
-        for _, child in children.get(joint, ()):
-            chosen[child] = int(picks[joint, child][chosen[joint]])
-    return {
-        joint: (float(candidates[joint].places[i][0]), float(candidates[joint].places[i][1]))
-        for joint, i in chosen.items()
-        if i < len(candidates[joint].places)
-    }
-
-
-def _pairs(drawing: Drawing, limb: int, pixels: Floats, near: _Candidates, far: _Candidates) -> Floats:
-    """[near + 1, far + 1] worth of a limb between candidates; the last row and column mean "not there"."""
-    score = np.zeros((len(near.places) + 1, len(far.places) + 1))
-    score[-1, :-1] = _ALONE
-    seen = _support(drawing, limb, near.places, far.places)
-    left_out = _left_out(pixels, near.places, far.places, drawing.radius)
-    score[:-1, :-1] = _LIMB_WORTH * (seen - left_out)
-    return score
-
-
-def _children() -> dict[int, list[tuple[int, int]]]:
-    """joint -> [(limb, joint further out)]."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    for limb, (near, far) in enumerate(LIMBS):
-        children.setdefault(near, []).append((limb, far))
-    return children
-
-
-def _outwards(children: dict[int, list[tuple[int, int]]]) -> list[int]:
-    order = [NECK]
-    for joint in order:
-        order.extend(child for _, child in children.get(joint, ()))
-    return order

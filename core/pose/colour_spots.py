@@ -29,12 +29,10 @@ _PIXELS: Final = 64
 
 @dataclass(frozen=True)
 class Drawing:
-    """The coloured part of a picture. ``dim`` and ``full`` [h, w]: colour number 1..18 or 0."""
+    """Limbs and joints told apart: ``dim`` and ``full`` [h, w], colour number 1..18 or 0; radius of discs."""
 
     dim: NDArray[np.uint8]
     full: NDArray[np.uint8]
-    left: int
-    top: int
     radius: float
 
 
@@ -58,13 +56,12 @@ def colours(image: Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def separate(image: Image) -> Drawing:
-    """Crop to the drawing and tell joints from limbs."""
-    left, top, width, height = cv2.boundingRect(lit(image))
-    colour, strongest = colours(image[top : top + height, left : left + width])
+    """Tell joints from limbs in a picture that is cut to the drawing."""
+    colour, strongest = colours(image)
     colour[strongest < BLACK] = 0
     full = np.where(strongest >= _FULL, colour, 0).astype(np.uint8)
     dim = np.where(strongest < _FULL, colour, 0).astype(np.uint8)
-    return Drawing(dim, full, left, top, _radius(full))
+    return Drawing(dim, full, _radius(full))
 
 
 def _radius(full: NDArray[np.uint8]) -> float:
