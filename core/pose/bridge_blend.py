@@ -73,8 +73,13 @@ class Blend:
         self._from = in_heights(reference.body, ratio)
         self._from_seen: Bools = np.asarray(reference.subset >= 0)
         seen = np.stack([pose.subset >= 0 for pose in live])
-        self._to = _filled(in_heights(np.stack([pose.body for pose in live]), ratio), seen)
         self._to_seen: Bools = np.asarray(seen.any(axis=0))
+        self._to = in_heights(np.stack([pose.body for pose in live]), ratio)
+        for joint in OUTWARDS:
+            inner = self._inner(joint)
+            # A joint that is lost for a while goes on hanging on the moving one.
+            base = np.zeros(2) if inner is None else self._to[:, inner]
+            self._to[:, joint] = base + _filled(self._to[:, joint] - base, seen[:, joint])
 
     def frames(self) -> list[PoseFrame]:
         """K poses; up to rounding, weight 0 gives the reference's and weight 1 the motion's."""
@@ -162,10 +167,11 @@ class Blend:
         """Points that hang on a body joint; ``points`` [1 + K, n, 2], the reference's first -> [K, n, 2]."""
         given, seen = in_heights(points, self._ratio), seen_points(points)
         from_seen, to_seen = seen[0], np.asarray(seen[1:].any(axis=0))
-        start, end = given[0], _filled(given[1:], seen[1:])
         held = (self._from_seen[joint] or not from_seen.any()) and (self._to_seen[joint] or not to_seen.any())
+        start, end = given[0], given[1:]
         if held:
             start, end = start - self._from[joint], end - self._to[:, joint][:, None]
+        end = np.stack([_filled(end[:, n], seen[1:, n]) for n in range(end.shape[1])], axis=1)
         angles = (turn.angles * turn.trust)[:, None]
         first = np.where(from_seen[:, None], start, _rotated(end, -angles))
         last = np.where(to_seen[:, None], end, _rotated(np.broadcast_to(start, end.shape), angles))
@@ -177,13 +183,12 @@ class Blend:
 
 
 def _filled(points: Floats, seen: Bools) -> Floats:
-    """[K, n, 2] with each point, while it is not seen, where it was or will be at the nearest frame."""
-    filled = points.copy()
-    frames = np.arange(len(points))
-    for number in np.flatnonzero(seen.any(axis=0)):
-        there = np.flatnonzero(seen[:, number])
-        filled[:, number] = points[there[np.abs(frames[:, None] - there).argmin(axis=1)], number]
-    return filled
+    """[K, 2] of one point; while it is not seen, what it is at the nearest frame where it is seen."""
+    there = np.flatnonzero(seen)
+    if not len(there):
+        return points
+    nearest = np.abs(np.arange(len(points))[:, None] - there).argmin(axis=1)
+    return np.asarray(points[there[nearest]])
 
 
 def _turn(start: Floats, ends: Floats, weights: Floats) -> _Turn:

@@ -199,6 +199,27 @@ def test_a_joint_that_flickers_does_not_jump() -> None:
         assert np.allclose(one.body, other.body)
 
 
+def test_a_limb_that_is_lost_goes_on_hanging_on_the_moving_body() -> None:
+    """Of a person who walks, an arm and a hand are found in the bridge's last frame only."""
+    reference, still = standing(arm=80), standing(arm=20)
+    arm = [6, 7]
+    motion: list[PoseFrame | None] = []
+    for number in range(32):
+        step = np.array([0.01 * number, 0.0])
+        one = replace(still, body=still.body + step, hands=still.hands + step)
+        if number < 16:
+            subset, body, hands = one.subset.copy(), one.body.copy(), one.hands.copy()
+            subset[arm], body[arm], hands[0] = -1, 0.0, -1.0
+            one = replace(one, subset=subset, body=body, hands=hands)
+        motion.append(one)
+    for number, one in enumerate(bridge(motion, reference, RATIO, 16)[:16]):
+        assert one is not None
+        assert np.allclose(lengths(one)[2:4], 0.12)
+        assert (one.subset[arm] >= 0).all() == (number < 8)
+        if number < 8:
+            assert np.allclose(one.hands[0, 0], one.body[7])
+
+
 def test_an_arm_towards_the_camera_does_not_spin() -> None:
     """A limb of no length has a direction of noise, which must not show."""
     rng = np.random.default_rng(4)
