@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from core import geometry
 from core.catalogue.entries import model_notes
+from core.catalogue.pose_finder import fitting_of
 from core.codec import to_data
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.determinism import derived_seed
@@ -69,7 +70,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         notes.add(*bundle.notes)
     with clock.phase("pose"):
         reference = load_reference(Path(request.reference.path))
-        motion = _load_motion(request, plan, bundle, reference, hooks.check)
+        motion = _load_motion(request, plan, bundle, reference, hooks)
         notes.add(*motion.notes)
     with clock.phase("encode"):
         bundle.residency.enter("encode")
@@ -78,7 +79,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         bundle.residency.enter("sample")
     with clock.phase("sample"):
         latents = generate(bundle, conditions, plan.sampling, request.seed, hooks)
-    settings = describe(request, plan, tuple(notes.texts))
+    settings = describe(request, plan, tuple(notes.texts)) | {"pose": motion.pose}
     frames = clock.decoding(decode(bundle, latents, hooks), len(motion.positive))
     with clock.phase("decode", "write"):
         bundle.residency.enter("decode")
@@ -123,6 +124,7 @@ def without_folders(request: RenderRequest) -> RenderRequest:
         reference=replace(request.reference, path=Path(request.reference.path).name),
         motion=replace(request.motion, path=Path(request.motion.path).name),
         keypoints=bare(request.keypoints),
+        reference_keypoints=bare(request.reference_keypoints),
         sound_from=bare(request.sound_from),
         output=replace(request.output, path=Path(request.output.path).name),
         loras=tuple(replace(lora, path=Path(lora.path).name) for lora in request.loras),
@@ -154,7 +156,7 @@ def _version(package: str) -> str | None:
 
 
 def _load_motion(
-    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures, check: Check
+    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures, hooks: Hooks
 ) -> MotionFrames:
     """Skeletons for this reference; negative ones only where condition guidance uses them."""
     height, width = reference.shape[:2]
@@ -170,7 +172,9 @@ def _load_motion(
         bundle.spec.pose_hands,
         bundle.spec.pose_redraw,
         derived_seed(request.seed, "negative pose") if guided else None,
-        check=check,
+        check=hooks.check,
+        fitting=fitting_of(request, reference, gpu=pick_device(request.device).type == "cuda"),
+        on_frame=lambda done, total: hooks.on_progress(Progress("pose", done, total)),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.catalogue.entries import ModelEntry, entry, model_notes
 from core.catalogue.measurements import Measurements
 from core.catalogue.planner import check_frames, plan
+from core.catalogue.pose_finder import fitting_of, settled
 from core.catalogue.store import Store, open_store
 from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
@@ -20,7 +21,9 @@ from core.jobs.checkpoints import check_loras, ready_plan
 from core.media.disk import existing_folder, part_file
 from core.media.images import load_reference
 from core.media.probe import probe_video
-from core.pose.motion import MotionInfo, inspect_motion
+from core.pose.edit import check_edits
+from core.pose.motion import Fitting, MotionInfo, inspect_motion
+from core.pose.prepare import check_settings, reference_pose
 from core.types import MediaInput, Plan, RenderRequest, Size, Trim
 
 # As long as process ids get: the unfinished file's name has one in it.
@@ -75,8 +78,12 @@ def check(
         check_frames(request.frames, model.native_frames)
     check_output(request)
     check_space(existing_folder(Path(request.output.path)), free)
+    check_settings(request.pose)
+    check_edits(request.pose_edits)
+    request = replace(request, pose=settled(request.pose))
     reference = load_reference(Path(request.reference.path))
-    motion = _inspect(request, request.frames or model.native_frames)
+    fitting = fitting_of(request, reference)
+    motion = _inspect(request, request.frames or model.native_frames, fitting)
     check_sound(request)
     check_loras(request.loras)
     if model.family == "mini":
@@ -85,6 +92,7 @@ def check(
         planned = ready_plan(request, motion.frames_at_16, machine, store(), Measurements())
     check_shape(reference.shape[1], reference.shape[0], planned.size)
     notes = model_notes(model.id, Path(request.reference.path))
+    _check_reference(motion, fitting)
     return Checked(on_planned_device(pinned(request), planned, model), planned, motion, notes)
 
 
@@ -100,7 +108,7 @@ def on_planned_device(request: RenderRequest, planned: Plan, model: ModelEntry) 
 def check_names(request: RenderRequest) -> None:
     """Raises ``BadSetting`` for a path that the system cannot even look up, such as one that is too long."""
     output = Path(request.output.path)
-    inputs = (request.reference, request.motion, request.keypoints, request.sound_from)
+    inputs = _inputs(request)
     given = [Path(item.path) for item in inputs if item is not None]
     for path in (*given, output, part_file(output, _LARGEST_PID)):
         try:
@@ -143,7 +151,7 @@ def check_output(request: RenderRequest) -> None:
             limit="*.mp4",
             action="Let it end in .mp4.",
         )
-    inputs = (request.reference, request.motion, request.keypoints, request.sound_from)
+    inputs = _inputs(request)
     if any(_same_file(output, Path(item.path)) for item in inputs if item is not None):
         raise BadSetting(
             "The output would overwrite an input.", value=output, action="Choose another output."
@@ -192,13 +200,33 @@ def pinned(request: RenderRequest) -> RenderRequest:
         motion=_pin(request.motion),
         keypoints=_pin(request.keypoints) if request.keypoints else None,
         sound_from=_pin(request.sound_from) if request.sound_from else None,
+        reference_keypoints=_pin(request.reference_keypoints) if request.reference_keypoints else None,
     )
 
 
-def _inspect(request: RenderRequest, frames: int) -> MotionInfo:
+def _inspect(request: RenderRequest, frames: int, fitting: Fitting) -> MotionInfo:
     """Look at as much of the motion as will be used."""
     keypoints = Path(request.keypoints.path) if request.keypoints else None
-    return inspect_motion(Path(request.motion.path), keypoints, request.motion_kind, request.trim, frames)
+    return inspect_motion(
+        Path(request.motion.path), keypoints, request.motion_kind, request.trim, frames, fitting.finder
+    )
+
+
+def _check_reference(motion: MotionInfo, fitting: Fitting) -> None:
+    """Raises ``BadImage`` where the motion has to be fitted and nobody is in the reference."""
+    target = fitting.target((1, 1), required=motion.kind == "driving")
+    if target is not None and motion.kind != "skeleton":
+        reference_pose(target, fitting.settings, aligned=motion.aligned)
+
+
+def _inputs(request: RenderRequest) -> tuple[MediaInput | None, ...]:
+    return (
+        request.reference,
+        request.motion,
+        request.keypoints,
+        request.sound_from,
+        request.reference_keypoints,
+    )
 
 
 def _pin(item: MediaInput) -> MediaInput:

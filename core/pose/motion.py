@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadPose, BadSetting
+from core.errors import BadSetting
 from core.geometry import TEMPORAL_STRIDE, fit_frames
 from core.media.probe import probe_video
 from core.media.read import frames_in, read_frames, selection
+from core.pose import sources
 from core.pose.colour import has_skeleton
+from core.pose.extract.gaps import Gaps
 from core.pose.files import load_keypoints
-from core.pose.motion_frames import Frames, from_track, from_video
+from core.pose.finder import OnFrame, PoseFinder, untold
+from core.pose.motion_frames import Frames, from_poses, from_video
 from core.pose.motion_kind import resolve
+from core.pose.prepare import Prepared, Target, prepare, wants_fit
+from core.pose.reference import find_reference
 from core.pose.skeleton import PoseTrack
-from core.types import FPS, MotionKind, Trim
+from core.pose.sources import FoundTrack, no_skeleton, nobody
+from core.types import FPS, MotionKind, PoseEdit, PoseSettings, Trim
 
 # A sidecar and its clip may differ by a frame or two.
 _SLACK_S: Final = 0.5
+# A filmed clip is looked at this often, in frames a second, until somebody is seen.
+_LOOKS_A_SECOND: Final = 4
 Check = Callable[[], None]
 
 
@@ -37,6 +45,7 @@ class MotionInfo:
         frames_at_16: output frames in the selected range.
         has_sound: the clip has sound.
         notes: assumptions made while reading.
+        aligned: keypoints that are fitted to a reference already.
     """
 
     kind: MotionKind
@@ -45,6 +54,7 @@ class MotionInfo:
     frames_at_16: int
     has_sound: bool
     notes: tuple[str, ...] = ()
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ class MotionFrames:
         duration_s: F / 16.
         sound: the clip whose sound belongs to it, or None.
         notes: what the user should know.
+        pose: the report of ``pose check``, align frame and bridge; None for drawings used as they are.
     """
 
     positive: NDArray[np.uint8]
@@ -67,11 +78,45 @@ class MotionFrames:
     duration_s: float
     sound: Path | None
     notes: tuple[str, ...]
+    pose: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How keypoints come to the reference.
+
+    Attributes:
+        finder: finds people; None where none are to be found.
+        reference: the reference's file.
+        picture: the reference, uint8 RGB [H, W, 3].
+        keypoints: of the reference.
+        settings: how.
+        edits: changes by hand.
+        sha256: of the motion's content, where it is known.
+    """
+
+    finder: PoseFinder | None = None
+    reference: Path | None = None
+    picture: NDArray[np.uint8] | None = None
+    keypoints: Path | None = None
+    settings: PoseSettings = PoseSettings(align="off", smoothing=0.0, bridge=False)  # noqa: RUF009 (frozen)
+    edits: tuple[PoseEdit, ...] = ()
+    sha256: str | None = None
+
+    def target(self, canvas_hw: tuple[int, int], required: bool) -> Target | None:
+        """What poses are fitted to on a canvas; None where there is no reference."""
+        finder, picture, path = self.finder, self.picture, self.reference
+        if finder is None or picture is None or path is None or self.settings.align == "off":
+            return None
+        ratio = canvas_hw[1] / canvas_hw[0]
+        return Target(
+            path.name, lambda: find_reference(path, picture, self.keypoints, finder), ratio, required
+        )
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A motion input with what is known before any frame is drawn."""
+    """A motion input with what is known before any picture is looked at; ``track`` as the file has it."""
 
     info: MotionInfo
     track: PoseTrack | None
@@ -85,28 +130,36 @@ def inspect_motion(
     kind: MotionKind = "auto",
     trim: Trim | None = None,
     frames: int | None = None,
+    finder: PoseFinder | None = None,
 ) -> MotionInfo:
-    """Check a motion input before any work: read its header or keypoints, and look for a skeleton.
+    """Check a motion input before any work: read its header or keypoints, and look for somebody.
 
     Args:
         motion: a skeleton video, a driving clip, or keypoints (a file or an OpenPose folder).
-        keypoints: keypoints of a driving clip; by default its sidecar.
+        keypoints: keypoints of a driving clip; by default its sidecar, else they are found later.
         kind: what ``motion`` is.
         trim: the selected range; default all of it.
-        frames: how many output frames will be used at most; a skeleton must show up within them.
+        frames: how many output frames will be used at most; somebody must show up within them.
+        finder: looks for somebody in a clip without keypoints; None leaves that to the render.
 
     Raises:
         BadVideo: the clip cannot be read, is cut off, or the range is empty.
-        BadPose: bad keypoints, nobody in the range, or a filmed clip without keypoints.
+        BadPose: bad keypoints, or nobody in the range.
+        BadCheckpoint: the files of the pose engine are missing.
     """
     opened = _open(motion, keypoints, kind, trim or Trim())
     wanted = min(frames or opened.info.frames_at_16, opened.info.frames_at_16)
     if opened.track is not None:
         _require_person(opened.track, opened.start_s, wanted, motion)
-    else:
+    elif opened.info.kind == "skeleton":
         seen = read_frames(motion, opened.start_s, opened.end_s, limit=wanted)
         if not any(has_skeleton(frame) for frame in seen):
             raise no_skeleton(motion, wanted)
+    elif finder is not None:
+        end_s = min(opened.end_s, opened.start_s + wanted / FPS)
+        looks = read_frames(motion, opened.start_s, end_s, fps=_LOOKS_A_SECOND)
+        if not any(finder.in_picture(frame) for frame in looks):
+            raise nobody(motion, wanted)
     return opened.info
 
 
@@ -122,6 +175,8 @@ def load_motion(
     negative_seed: int | None = None,
     limit: int | None = None,
     check: Check = lambda: None,
+    fitting: Fitting | None = None,
+    on_frame: OnFrame = untold,
 ) -> MotionFrames:
     """Draw, or read, the skeleton frames of the selected range at 16 frames a second.
 
@@ -134,29 +189,50 @@ def load_motion(
         negative_seed: seed of the negatives; None makes none.
         limit: most frames that the model takes.
         check: called for each frame; may raise ``Cancelled``.
+        fitting: the reference and how keypoints come to it; None draws them where they are.
+        on_frame: told frames done and frames in all while people are found in a clip.
 
     Raises:
         BadSetting: ``frames`` is not 4n+1, more than the range holds, or more than ``limit``.
-        BadVideo, BadPose: as ``inspect_motion``.
+        BadImage: nobody is in the reference.
+        BadVideo, BadPose, BadCheckpoint: as ``inspect_motion``.
     """
+    fitting = fitting or Fitting()
     opened = _open(motion, keypoints, kind, trim or Trim())
     count = choose_frames(opened.info.frames_at_16, frames, limit)
-    if opened.track is not None:
-        _require_person(opened.track, opened.start_s, count, motion)
-        drawn = from_track(
-            opened.track,
-            _indices(opened.track, opened.start_s, count),
-            canvas_hw,
-            hands,
-            negative_seed,
-            check,
-        )
-    else:
-        stream = read_frames(motion, opened.start_s, opened.end_s, limit=count)
-        drawn = from_video(stream, count, canvas_hw, redraw, negative_seed, check)
-        if not drawn.people:
-            raise no_skeleton(motion, count)
-    return _result(motion, opened, drawn)
+    found = _find(motion, opened, count, fitting, check, on_frame)
+    if found is not None:
+        target = fitting.target(canvas_hw, required=opened.info.kind == "driving")
+        times = _times(opened.start_s, count)
+        ready = prepare(found, times, target, fitting.settings, fitting.edits)
+        drawn = from_poses(ready.poses, canvas_hw, hands, negative_seed, check)
+        return _result(motion, opened, replace(drawn, notes=ready.notes + drawn.notes), ready)
+    stream = read_frames(motion, opened.start_s, opened.end_s, limit=count)
+    drawn = from_video(stream, count, canvas_hw, redraw, negative_seed, check)
+    if not drawn.people:
+        raise no_skeleton(motion, count)
+    return _result(motion, opened, drawn, None)
+
+
+def find_person(
+    motion: Path,
+    keypoints: Path | None,
+    kind: MotionKind,
+    trim: Trim,
+    fitting: Fitting,
+    check: Check,
+    on_frame: OnFrame,
+) -> tuple[FoundTrack, MotionInfo]:
+    """One person of a motion in any form, for what needs joints and not drawings.
+
+    Raises:
+        as ``load_motion``.
+    """
+    opened = _open(motion, keypoints, kind, trim)
+    joints = replace(fitting, settings=replace(fitting.settings, align="on"))
+    found = _find(motion, opened, opened.info.frames_at_16, joints, check, on_frame)
+    assert found is not None, "only a skeleton video that is used as it is has no joints"
+    return found, opened.info
 
 
 def choose_frames(available: int, asked: int | None, limit: int | None = None) -> int:
@@ -181,25 +257,43 @@ def choose_frames(available: int, asked: int | None, limit: int | None = None) -
     )
 
 
-def no_skeleton(motion: Path, frames: int) -> BadPose:
-    """The error for a skeleton video that shows none in the selected range."""
-    return BadPose(
-        f"{motion.name} shows no skeleton in any frame of the selected range.",
-        value=f"0 of {frames} frames",
-        limit="at least 1 frame with a skeleton",
-        action="Choose another range or another video, or give keypoints.",
-    )
+def _find(
+    motion: Path, opened: _Opened, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
+) -> FoundTrack | None:
+    """One person of the range; None for a skeleton video that is used as it is."""
+    settings = fitting.settings
+    if opened.track is not None:
+        _require_person(opened.track, opened.start_s, count, motion)
+        fill = wants_fit(settings, opened.track.aligned)
+        return sources.from_file(opened.track, settings.person, fill)
+    if opened.info.kind == "skeleton":
+        if settings.align != "on" and not fitting.edits:
+            return None
+        return sources.from_drawings(motion, opened.start_s, opened.end_s, count, check)
+    if fitting.finder is None:
+        raise BadSetting(
+            f"{motion.name} is a filmed clip; finding people in it needs a pose engine.", value=motion
+        )
+    trim = Trim(opened.start_s, min(opened.end_s, opened.start_s + count / FPS))
+    return sources.from_clip(motion, trim, settings.person, fitting.finder, check, on_frame, fitting.sha256)
 
 
-def _result(motion: Path, opened: _Opened, drawn: Frames) -> MotionFrames:
+def _result(motion: Path, opened: _Opened, drawn: Frames, ready: Prepared | None) -> MotionFrames:
     return MotionFrames(
         positive=drawn.positive,
         negative=drawn.negative,
         start_s=opened.start_s,
         duration_s=len(drawn.positive) / FPS,
         sound=motion if opened.info.has_sound else None,
-        notes=opened.info.notes + drawn.notes,
+        notes=tuple(dict.fromkeys(opened.info.notes + drawn.notes)),
+        pose=None if ready is None else _told(ready),
     )
+
+
+def _told(ready: Prepared) -> dict[str, Any]:
+    """What a result remembers of the pose."""
+    frames = {"align_frame_s": ready.align_frame_s, "bridge_frames": ready.bridged}
+    return ready.report.to_json() | frames
 
 
 def _open(motion: Path, keypoints: Path | None, kind: MotionKind, trim: Trim) -> _Opened:
@@ -221,21 +315,16 @@ def _open(motion: Path, keypoints: Path | None, kind: MotionKind, trim: Trim) ->
         frames_at_16=frames_in(end_s - start_s),
         has_sound=clip is not None and clip.has_sound,
         notes=notes,
+        aligned=track is not None and track.aligned,
     )
     return _Opened(info, track, start_s, end_s)
 
 
-def _indices(track: PoseTrack, start_s: float, count: int) -> NDArray[np.int64]:
-    """The frame of the track that is current at each output time."""
-    times = start_s + np.arange(count) / FPS
-    return np.clip((times * track.fps + 1e-3).astype(np.int64), 0, len(track.keypoints) - 1)
-
-
 def _require_person(track: PoseTrack, start_s: float, count: int, motion: Path) -> None:
-    if not (track.scores[_indices(track, start_s, count)] > 0).any():
-        raise BadPose(
-            f"{motion.name} has nobody in the selected range.",
-            value=f"0 of {count} frames",
-            limit="at least 1 frame with a person",
-            action="Choose another range.",
-        )
+    here = FoundTrack(track, 0.0, (), Gaps(0, ())).indices(_times(start_s, count))
+    if not (track.scores[here] > 0).any():
+        raise nobody(motion, count)
+
+
+def _times(start_s: float, count: int) -> list[float]:
+    return [start_s + frame / FPS for frame in range(count)]

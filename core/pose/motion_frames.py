@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.pose.augment import negative, uniforms
 from core.pose.colour import has_skeleton, is_black, read_back
 from core.pose.draw import Image, black, draw
-from core.pose.skeleton import PoseFrame, PoseTrack, threshold
+from core.pose.skeleton import PoseFrame
 
 # Of the frames that show a skeleton, this share must be read back.
 MIN_READ_SHARE: Final = 0.8
@@ -33,16 +33,14 @@ class Frames:
     notes: tuple[str, ...]
 
 
-def from_track(
-    track: PoseTrack,
-    indices: NDArray[np.int64],
+def from_poses(
+    poses: Sequence[PoseFrame | None],
     canvas_hw: tuple[int, int],
     hands: bool,
     negative_seed: int | None,
     check: Check,
 ) -> Frames:
-    """Draw person 0 of the chosen frames of a track."""
-    poses = [_person(track, int(index)) for index in indices]
+    """Draw poses, None as black, and their negatives."""
     found = sum(pose is not None for pose in poses)
     notes: list[str] = []
     if found < len(poses):
@@ -113,13 +111,6 @@ def _size(frame: Image, canvas_hw: tuple[int, int]) -> tuple[int, int]:
     if scale * scale * _LARGER >= 1:
         return height, width
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _person(track: PoseTrack, index: int) -> PoseFrame | None:
-    """Person 0 of a frame, or None where nobody is there."""
-    if not (track.scores[index, 0] > 0).any():
-        return None
-    return threshold(track.keypoints[index], track.scores[index])
 
 
 def _stretched(poses: Sequence[PoseFrame | None], seed: int) -> list[PoseFrame | None]:

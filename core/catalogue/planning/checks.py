@@ -10,6 +10,8 @@ from core.catalogue.planning.abilities import CHOICES
 from core.catalogue.presets import Preset
 from core.errors import BadSetting, BadVideo
 from core.geometry import TEMPORAL_STRIDE, fit_frames
+from core.pose.edit import check_edits
+from core.pose.prepare import check_settings
 from core.types import FPS, Overrides, RenderRequest, Sampling, Size
 
 # Closed ranges of numbers in a request.
@@ -48,12 +50,8 @@ def check_request(request: RenderRequest, model: ModelEntry) -> None:
         raise BadSetting(
             "Sparse attention is not available in this version.", value=request.overrides.sla_topk
         )
-    if request.pose_edits:
-        raise BadSetting(
-            "Pose edits are not available in this version.",
-            value=request.pose_edits[0].kind,
-            action="Leave the pose edits out.",
-        )
+    check_settings(request.pose)
+    check_edits(request.pose_edits)
     if request.loras and model.family == "mini":
         raise BadSetting(
             "The embedded model takes no LoRAs.",

@@ -21,6 +21,12 @@ MIN_PRESENT: Final = 0.5
 _PALM: Final = (0, 1, 2, 5, 9, 13, 17)
 
 
+# A hand's root this far from its wrist, in lengths of the hand, belongs to another arm; two hands' roots this
+# near to each other are one hand.
+_FAR: Final = 0.75
+_ONE: Final = 0.35
+
+
 @dataclass(frozen=True)
 class Hand:
     """points [21, 2] in pixels, wrist first, then thumb to little finger; present 0..1; right 0..1."""
@@ -28,6 +34,11 @@ class Hand:
     points: Floats
     present: float
     right: float
+
+    @property
+    def length(self) -> float:
+        """From the wrist to the middle finger's root and as far again, in pixels."""
+        return 2 * float(np.hypot(*(self.points[9] - self.points[0])))
 
 
 class HandFinder:
@@ -49,6 +60,31 @@ class HandFinder:
         raw, present, right = self._network.run(picture.cut(square, _SIDE), 0.0, 1.0)
         points = square.to_picture(raw.reshape(21, 3)[:, :2] / _SIDE)
         return Hand(points, float(present[0]), float(right[0]))
+
+
+def tell_apart(hands: dict[str, Hand], wrists: dict[str, Floats]) -> dict[str, Hand]:
+    """The hands that are hands of their own arm.
+
+    Where arms cross, both look at the same hand: it goes to the arm whose wrist is nearer.
+
+    Args:
+        hands: "left" and "right" as far as found.
+        wrists: [2] in pixels of the same.
+    """
+    kept = {
+        side: hand
+        for side, hand in hands.items()
+        if hand.present >= MIN_PRESENT and _away(hand, wrists[side]) <= _FAR * hand.length
+    }
+    if len(kept) == 2:
+        left, right = kept["left"], kept["right"]
+        if _away(left, right.points[0]) < _ONE * max(left.length, right.length):
+            del kept["left" if _away(left, wrists["left"]) > _away(right, wrists["right"]) else "right"]
+    return kept
+
+
+def _away(hand: Hand, place: Floats) -> float:
+    return float(np.hypot(*(hand.points[0] - place)))
 
 
 def _first_square(wrist: Floats, index: Floats, little: Floats) -> Square:

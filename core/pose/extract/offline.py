@@ -15,7 +15,7 @@ from core.hardware import usable_cpus
 from core.pose.extract.blazepose import Body, Detector, Landmarks
 from core.pose.extract.crops import Levels, Square
 from core.pose.extract.engine import Found, Image
-from core.pose.extract.hand import MIN_PRESENT, HandFinder
+from core.pose.extract.hand import Hand, HandFinder, tell_apart
 from core.pose.skeleton import JOINTS, LEFT_HAND, NECK, NECK_THRESHOLD, RIGHT_HAND, Floats
 
 # OpenPose's joint -> BlazePose's point; small toes are not known.
@@ -23,8 +23,8 @@ _FROM: Final = {
     0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 11: 23, 12: 25, 13: 27,
     14: 5, 15: 2, 16: 8, 17: 7, 18: 31, 20: 29, 21: 32, 23: 30,
 }  # fmt: skip
-# Side -> wrist, root of the index and of the little finger in BlazePose's numbers; points of that hand.
-_HANDS: Final = ((15, 19, 17, LEFT_HAND), (16, 20, 18, RIGHT_HAND))
+# Side -> wrist, root of the index and of the little finger in BlazePose's numbers; OpenPose's hand.
+_HANDS: Final = {"left": (15, 19, 17, LEFT_HAND), "right": (16, 20, 18, RIGHT_HAND)}
 _MIN_PRESENT: Final = 0.5
 _MIN_WRIST: Final = 0.3
 _MOST: Final = 8
@@ -44,7 +44,7 @@ class OfflineEngine:
         threads: processors to use, default all.
     """
 
-    version = "mediapipe-0.10.21/1"
+    version = "mediapipe-0.10.21/2"
 
     def __init__(self, detector: Path, body: Path, hand: Path, threads: int | None = None) -> None:
         threads = threads or usable_cpus()
@@ -86,11 +86,9 @@ class OfflineEngine:
         _lift_shoulders(points)
         points[NECK] = points[[2, 5]].mean(axis=0)
         scores[NECK] = float((scores[[2, 5]] > NECK_THRESHOLD).all())
-        for wrist, index, little, where in _HANDS:
-            if marks.scores[wrist] >= _MIN_WRIST:
-                hand = self._hand.find(picture, *marks.points[[wrist, index, little]])
-                if hand.present >= MIN_PRESENT:
-                    points[where], scores[where] = hand.points, hand.present
+        for side, hand in self._hands(picture, marks).items():
+            where = _HANDS[side][3]
+            points[where], scores[where] = hand.points, hand.present
         seen = scores > NECK_THRESHOLD
         if not seen.any():
             return None
@@ -105,6 +103,11 @@ class OfflineEngine:
             score=marks.present if score is None else score,
             hint=(square.x, square.y, square.side, square.angle),
         )
+
+    def _hands(self, picture: Levels, marks: Landmarks) -> dict[str, Hand]:
+        wrists = {side: wrist for side, (wrist, *_) in _HANDS.items() if marks.scores[wrist] >= _MIN_WRIST}
+        hands = {side: self._hand.find(picture, *marks.points[list(_HANDS[side][:3])]) for side in wrists}
+        return tell_apart(hands, {side: marks.points[wrist] for side, wrist in wrists.items()})
 
 
 def _lift_shoulders(points: Floats) -> None:

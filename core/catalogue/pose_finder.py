@@ -1,0 +1,45 @@
+"""The pose engine of a request, with its cache, and how its motion comes to its reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.cache import Cache
+from core.catalogue.pose_models import DWPOSE, dwpose_files, pose_models
+from core.catalogue.store import open_store
+from core.pose.extract.models import open_engine
+from core.pose.finder import PoseFinder
+from core.pose.motion import Fitting
+from core.settings import places
+from core.types import PoseEngineName, PoseSettings, RenderRequest
+
+
+def pose_finder(engine: PoseEngineName, gpu: bool = False) -> PoseFinder:
+    """Opens the engine, and with it its files, when it is first needed."""
+    return PoseFinder(lambda: open_engine(pose_models(engine), gpu), Cache(places().cache / "encodings"))
+
+
+def fitting_of(request: RenderRequest, reference: NDArray[np.uint8], gpu: bool = False) -> Fitting:
+    """How the motion of a request comes to its reference, uint8 RGB [H, W, 3]."""
+    keypoints = request.reference_keypoints
+    return Fitting(
+        finder=pose_finder(request.pose.engine, gpu),
+        reference=Path(request.reference.path),
+        picture=reference,
+        keypoints=Path(keypoints.path) if keypoints else None,
+        settings=request.pose,
+        edits=request.pose_edits,
+        sha256=request.motion.sha256,
+    )
+
+
+def settled(settings: PoseSettings) -> PoseSettings:
+    """The settings with the engine that ``auto`` means now, so that the render takes no other."""
+    if settings.engine != "auto":
+        return settings
+    whole = len(dwpose_files(open_store())) == len(DWPOSE)
+    return replace(settings, engine="dwpose" if whole else "offline")
