@@ -118,7 +118,11 @@ def _check(path: Path, sha256: str) -> None:
 def _no_offline(path: Path, reason: str) -> BadCheckpoint:
     """A checkout can fetch the files; a package should have had them in it when it was built."""
     in_checkout = (resources().parent / _SCRIPT).is_file()
-    fetch = f"Run `python {_SCRIPT.as_posix()}` in the checkout" if in_checkout else "Install Pirouette again"
+    fetch = (
+        f"Run `python {_SCRIPT.as_posix()}` in the checkout"
+        if in_checkout
+        else "Install a package that contains it"
+    )
     return BadCheckpoint(
         f"A network of the offline pose engine {reason}: {path.name}.",
         value=path,

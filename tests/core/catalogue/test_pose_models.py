@@ -156,7 +156,7 @@ def test_a_missing_offline_network_names_the_way_out(folder: Path, tmp_path: Pat
     (folder / "hand.tflite").unlink()
     with pytest.raises(BadCheckpoint, match=r"is not there: hand\.tflite") as caught:
         pose_models("offline")
-    assert "Install Pirouette again" in caught.value.action
+    assert "Install a package" in caught.value.action
     assert "pirouette models get yolox-l dwpose-l" in caught.value.action
     (tmp_path / "installer").mkdir()
     (tmp_path / "installer" / "pose_models.py").touch()

@@ -110,6 +110,16 @@ def test_a_large_picture_is_made_smaller_and_a_joint_keeps_its_place(engine: Dwp
     assert distances(person, discs, picture).max() <= 1800 * 1.25 / 384
 
 
+def test_a_large_picture_is_averaged_not_sampled(engine: DwposeEngine) -> None:
+    """Clothes with fine stripes have the colour that they have from afar."""
+    picture = stage(2400, 2400)
+    figure((600, 400, 1200, 1600), {}, SURE_CLOTHES, picture, 1)
+    stripes = np.where(np.arange(1200) % 2, 1, -1)[:, None, None] * (80, 0, 60)
+    picture[400:1600, 600:1200] = picture[400:1600, 600:1200] + stripes
+    (person,) = engine.people(picture)
+    np.testing.assert_allclose(np.array(person.box) * 2400, (600, 400, 1200, 1600), atol=8)
+
+
 def test_the_surest_comes_first_and_a_dog_is_nobody(engine: DwposeEngine) -> None:
     picture = stage(900, 700)
     right = paint(picture, (600, 150, 800, 550), LESS_SURE_CLOTHES)
