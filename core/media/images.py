@@ -47,6 +47,16 @@ def load_reference(path: Path) -> NDArray[np.uint8]:
         raise _unreadable(path, error) from error
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a PNG, JPEG or WebP does; false where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            _reader(file.read(_HEADER_BYTES), path)
+    except (OSError, BadImage):
+        return False
+    return True
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height as shown (EXIF rotation applied), from the header only; limits and errors as above."""
     try:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from core.errors import BadImage
-from core.media.images import BACKGROUND, image_size, load_reference
+from core.media.images import BACKGROUND, image_size, is_picture, load_reference
 from core.media.thumbnails import still
 
 
@@ -146,3 +146,17 @@ def _png(path: Path, chunks: list[tuple[bytes, bytes]]) -> None:
     for kind, body in chunks:
         data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpeg", "webp"])
+def test_a_picture_is_known_by_its_first_bytes(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "anything"
+    Image.new("RGB", (40, 40)).save(path, format=ending)
+    assert is_picture(path)
+
+
+def test_other_files_are_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"ftyp")
+    (tmp_path / "empty").write_bytes(b"")
+    for name in ("a.png", "empty", "missing", ""):
+        assert not is_picture(tmp_path / name)
