@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from core.catalogue.planning import abilities
-from core.cli import commands, models, plan, pose_options
+from core.cli import commands, models, plan, pose, pose_options
 from core.cli.hardware import hardware
 from core.errors import BadSetting
 from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
@@ -44,6 +44,7 @@ def build_parser() -> Parser:
     _add_hardware(verbs.add_parser("hardware", help="show what this machine has"))
     plan.add_parser(verbs)
     models.add_parser(verbs)
+    pose.add_parser(verbs)
     return parser
 
 

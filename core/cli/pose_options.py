@@ -8,6 +8,7 @@ from typing import get_args
 
 from core.errors import BadSetting
 from core.pose.edit import parse_edit
+from core.pose.prepare import check_settings
 from core.types import Alignment, PoseEdit, PoseEngineName, PoseSettings, Trim
 
 _DEFAULTS = PoseSettings()
@@ -21,7 +22,9 @@ def add_range(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", type=float, metavar="S", help="end in the motion, in seconds")
 
 
-def add_finding(parser: argparse.ArgumentParser, engine_flag: str) -> None:
+def add_finding(
+    parser: argparse.ArgumentParser, engine_flag: str, smoothing: float = _DEFAULTS.smoothing
+) -> None:
     """What finds the people, whom to take, and how much to smooth."""
     parser.add_argument(
         engine_flag,
@@ -34,14 +37,14 @@ def add_finding(parser: argparse.ArgumentParser, engine_flag: str) -> None:
         "--person",
         type=int,
         metavar="N",
-        help="whom to take, as `pirouette pose extract --people` numbers them (default: 0)",
+        help="whom to take, as `pirouette pose extract --people` numbers those of the range (default: 0)",
     )
     parser.add_argument(
         "--smoothing",
         type=float,
-        default=_DEFAULTS.smoothing,
+        default=smoothing,
         metavar="S",
-        help=f"over time, 0 (off) to 1 (default: {_DEFAULTS.smoothing})",
+        help=f"over time, 0 (off) to 1 (default: {smoothing})",
     )
 
 
@@ -81,19 +84,21 @@ def add_align(parser: argparse.ArgumentParser) -> None:
 
 
 def pose_settings(options: argparse.Namespace) -> PoseSettings:
-    """The settings of a command that has all groups of options; ``--align`` is optional.
+    """The settings of a command; groups of options that it lacks keep their defaults.
 
     Raises:
-        BadSetting: a time or a strength that is none.
+        BadSetting: a time, a strength or a number that is none.
     """
-    return PoseSettings(
+    settings = PoseSettings(
         engine=options.pose_engine,
         align=getattr(options, "align", _DEFAULTS.align),
-        align_frame_s=align_frame(options.align_frame),
-        smoothing=smoothing(options.smoothing),
-        bridge=not options.no_bridge,
-        person=person(options.person),
+        align_frame_s=align_frame(getattr(options, "align_frame", "auto")),
+        smoothing=options.smoothing,
+        bridge=not getattr(options, "no_bridge", not _DEFAULTS.bridge),
+        person=options.person,
     )
+    check_settings(settings)
+    return settings
 
 
 def pose_edits(options: argparse.Namespace) -> tuple[PoseEdit, ...]:
@@ -118,49 +123,17 @@ def align_frame(text: str) -> float | None:
     """Seconds; None for ``auto``.
 
     Raises:
-        BadSetting: anything else, or before the start.
+        BadSetting: anything else.
     """
     if text.strip().lower() == "auto":
         return None
     try:
         seconds = float(text)
-    except ValueError as error:
-        raise _no_time("--align-frame", text) from error
+    except ValueError:
+        seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise _no_time("--align-frame", text)
     return seconds
-
-
-def smoothing(value: float) -> float:
-    """The strength as given.
-
-    Raises:
-        BadSetting: outside of 0..1.
-    """
-    if not 0 <= value <= 1:
-        raise BadSetting(
-            "The strength of smoothing is out of range.",
-            value=value,
-            limit="0 (off) to 1",
-            action="Choose --smoothing from 0 to 1.",
-        )
-    return value
-
-
-def person(number: int | None) -> int | None:
-    """The number as given.
-
-    Raises:
-        BadSetting: below 0. Whether there are so many is seen when they have been found.
-    """
-    if number is not None and number < 0:
-        raise BadSetting(
-            "There is no person with a number below 0.",
-            value=number,
-            limit="0 or more",
-            action="`pirouette pose extract CLIP --people` lists everybody.",
-        )
-    return number
 
 
 def _no_time(flag: str, text: str) -> BadSetting:

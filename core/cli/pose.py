@@ -1,0 +1,99 @@
+"""``pirouette pose``: the commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_args
+
+from core.cli import pose_align, pose_draw, pose_extract
+from core.cli.pose_options import add_align, add_finding, add_fitting, add_range
+from core.types import MotionKind
+
+_OUT = "OUT.json|npz|mp4"
+
+
+def add_parser(verbs: Any) -> None:
+    """Add ``pose`` to the commands.
+
+    Args:
+        verbs: what ``add_subparsers`` gave.
+    """
+    parser = verbs.add_parser("pose", help="find, fit, draw and check skeletons")
+    inner = parser.add_subparsers(dest="pose_command", required=True, metavar="COMMAND")
+    _add_extract(inner)
+    _add_align(inner)
+    _add_draw(inner)
+    _add_check(inner)
+
+
+def _add_extract(verbs: Any) -> None:
+    parser = _verb(verbs, "extract", "find a person's joints in a clip or a picture", pose_extract.extract)
+    parser.add_argument("motion", metavar="CLIP|PICTURE", help="keypoint files and skeleton videos work, too")
+    _add_output(parser, f"default: CLIP.pose.json beside the clip; {_OUT} or a folder", required=False)
+    parser.add_argument("--people", action="store_true", help="only list the people, and write nothing")
+    add_range(parser)
+    # A render smooths what it reads: twice would be too much.
+    add_finding(parser, "--engine", smoothing=0.0)
+
+
+def _add_align(verbs: Any) -> None:
+    parser = _verb(verbs, "align", "fit a motion to the person in a picture", pose_align.align)
+    _add_inputs(parser)
+    _add_output(parser, f"{_OUT} or a folder; the files are marked as aligned", required=True)
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="as the reference pipeline: no guards, no smoothing, no bridge, aligned on the first frame",
+    )
+
+
+def _add_draw(verbs: Any) -> None:
+    parser = _verb(verbs, "draw", "draw keypoints as a video of skeletons", pose_draw.draw)
+    parser.add_argument("keypoints", metavar="KEYPOINTS", help="a sidecar, NPZ, OpenPose or COCO file")
+    _add_output(parser, "the video to write", required=True)
+    parser.add_argument("--size", metavar="WxH", help="of the video (default: the picture's shape, large)")
+    parser.add_argument("--negative", type=int, metavar="SEED", help="draw the negative poses of this seed")
+    parser.add_argument("--no-hands", action="store_true", help="leave the hands out")
+    parser.add_argument("--person", type=int, metavar="N", help="whom to draw (default: 0)")
+
+
+def _add_check(verbs: Any) -> None:
+    parser = _verb(verbs, "check", "say before a render whether a motion fits a picture", pose_align.check)
+    _add_inputs(parser)
+    add_align(parser)
+    parser.add_argument("--frames", type=int, metavar="N", help="4n+1 up to 81 (default: as many)")
+    parser.add_argument(
+        "--picture",
+        metavar="OUT.png",
+        help="the reference with its skeleton and the motion's first",
+    )
+    _add_force(parser)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reference", required=True, metavar="IMG", help="PNG, JPEG or WebP of the person")
+    parser.add_argument("--motion", required=True, metavar="FILE", help="as for render")
+    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the clip (default: found)")
+    kinds = get_args(MotionKind)
+    parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
+    add_range(parser)
+    add_fitting(parser)
+    add_finding(parser, "--engine")
+
+
+def _add_output(parser: argparse.ArgumentParser, help_text: str, required: bool) -> None:
+    parser.add_argument("-o", "--output", required=required, metavar="OUT", help=help_text)
+    _add_force(parser)
+
+
+def _add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
+def _verb(verbs: Any, name: str, help_text: str, run: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=help_text, description=help_text, allow_abbrev=False
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    return parser
