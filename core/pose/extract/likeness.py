@@ -1,95 +1,145 @@
-"""How unlike a person of one frame is to the place where somebody is expected."""
+"""How unlike the people of a frame are to those who are expected there, all pairs at once."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.pose.extract.engine import Found
 from core.pose.skeleton import BODY, Floats
 
 # Joints surer than this count.
 SEEN: Final = 0.3
-# Neck, shoulders, hips: they move with the person, limbs also on their own.
-TRUNK: Final = (1, 2, 5, 8, 11)
 # With fewer joints seen in both, boxes decide.
 _FEW_JOINTS: Final = 4
 _UNSURE: Final = 0.1
 _BOX_WEIGHT: Final = 0.1
 _SIZE_WEIGHT: Final = 0.25
 _DUPLICATE: Final = 0.05
+_TINY: Final = 1e-3
+_JOINTS: Final = 18
 
 
 @dataclass(frozen=True)
-class Look:
-    """One person in height units: body [18, 2], scores [18], box, and the longer side of the box."""
+class Looks:
+    """n people in height units.
+
+    Attributes:
+        body: [n, 18, 2].
+        scores: [n, 18].
+        boxes: [n, 4] left, top, right, bottom.
+    """
 
     body: Floats
     scores: Floats
-    box: Floats
-    size: float
+    boxes: Floats
 
-    def moved(self, by: Floats) -> Look:
-        """The same elsewhere; ``by`` [2] in heights."""
-        return Look(self.body + by, self.scores, self.box + np.tile(by, 2), self.size)
+    def __len__(self) -> int:
+        return len(self.body)
+
+    @property
+    def sizes(self) -> Floats:
+        """[n], the longer side of the box."""
+        sizes: Floats = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1).clip(min=_TINY)
+        return sizes
+
+    def row(self, number: int) -> Looks:
+        """One of them."""
+        one = slice(number, number + 1)
+        return Looks(self.body[one], self.scores[one], self.boxes[one])
+
+    def moved(self, by: Floats) -> Looks:
+        """The same elsewhere; ``by`` [n, 2] in heights."""
+        return Looks(self.body + by[:, None], self.scores, self.boxes + np.concatenate([by, by], axis=1))
 
 
-def look_of(person: Found, ratio: float) -> Look:
+def looks_of(people: Sequence[Found], ratio: float) -> Looks:
     """``ratio`` is width / height of the picture."""
-    box = np.array(person.box) * [ratio, 1.0, ratio, 1.0]
-    size = max(float(box[2] - box[0]), float(box[3] - box[1]), 1e-3)
-    return Look(person.keypoints[BODY] * [ratio, 1.0], person.scores[BODY], box, size)
+    body = np.array([person.keypoints[BODY] for person in people]).reshape(-1, _JOINTS, 2)
+    scores = np.array([person.scores[BODY] for person in people]).reshape(-1, _JOINTS)
+    boxes = np.array([person.box for person in people], np.float64).reshape(-1, 4)
+    return Looks(body * [ratio, 1.0], scores, boxes * [ratio, 1.0, ratio, 1.0])
 
 
-def unlike(expected: Look, found: Look) -> float:
-    """0 for the same, about 1 for a person's size away; joints, box and size count."""
-    both = (expected.scores > SEEN) & (found.scores > SEEN)
-    size = (expected.size + found.size) / 2
-    growth = abs(math.log(growth_between(expected, found)))
-    boxes = _BOX_WEIGHT * (1 - _overlap(expected.box, found.box))
-    if both.sum() < _FEW_JOINTS:
-        apart = float(np.hypot(*(_centre(expected.box) - _centre(found.box)))) / size + _UNSURE
-    else:
-        distances = np.linalg.norm(expected.body[both] - found.body[both], axis=1)
-        apart = float(np.average(distances, weights=np.minimum(expected.scores, found.scores)[both])) / size
-    return apart + boxes + _SIZE_WEIGHT * growth
+def stacked(parts: Sequence[Looks]) -> Looks:
+    """All of them in turn; at least one part."""
+    return Looks(
+        np.concatenate([part.body for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+    )
 
 
-def growth_between(first: Look, second: Look) -> float:
-    """How much larger the second is, over joints seen in both: a hidden leg makes nobody smaller."""
-    both = (first.scores > SEEN) & (second.scores > SEEN)
-    if both.sum() < _FEW_JOINTS:
-        return second.size / first.size
-    spreads = [float(np.linalg.norm(each.body[both].std(axis=0))) for each in (first, second)]
-    return max(spreads[1], 1e-3) / max(spreads[0], 1e-3)
+def unlike(expected: Looks, found: Looks) -> Floats:
+    """[n, m]: 0 for the same, about 1 for a person's size away; joints, boxes and sizes count."""
+    sizes = (expected.sizes[:, None] + found.sizes[None]) / 2
+    sure = np.minimum(expected.scores[:, None], found.scores[None])
+    weights = np.where(sure > SEEN, sure, 0.0)
+    joints = (_distances(expected, found) * weights).sum(axis=-1) / weights.sum(axis=-1).clip(min=_TINY)
+    centres = np.linalg.norm(_centres(expected)[:, None] - _centres(found)[None], axis=-1)
+    apart = np.where(_enough(expected, found), joints / sizes, centres / sizes + _UNSURE)
+    growth = np.abs(np.log(growth_between(expected, found)))
+    unlikeness: Floats = apart + _BOX_WEIGHT * (1 - _overlap(expected, found)) + _SIZE_WEIGHT * growth
+    return unlikeness
 
 
-def is_duplicate(person: Look, others: Iterable[Look]) -> bool:
-    """Whether this is a second find of one of the others: most joints in the same places."""
-    return any(_apart(person, other) < _DUPLICATE for other in others)
+def growth_between(first: Looks, second: Looks) -> Floats:
+    """[n, m]: how much larger the second are, over joints seen in both: a hidden leg shrinks nobody."""
+    both = _both(first, second).astype(np.float64)
+    spreads = [_spread(first.body[:, None], both), _spread(second.body[None], both)]
+    growth: Floats = np.where(
+        _enough(first, second), spreads[1] / spreads[0], second.sizes[None] / first.sizes[:, None]
+    )
+    return growth
 
 
-def _apart(first: Look, second: Look) -> float:
-    """Median distance of the joints seen in both, in sizes; infinite with too few of them."""
-    both = (first.scores > SEEN) & (second.scores > SEEN)
-    if both.sum() < _FEW_JOINTS:
-        return math.inf
-    distances = np.linalg.norm(first.body[both] - second.body[both], axis=1)
-    return float(np.median(distances)) / max(first.size, second.size)
+def is_duplicate(person: Looks, others: Looks) -> bool:
+    """Whether one is a second find of one of the others: most joints in the same places."""
+    enough = _enough(person, others)
+    sizes = np.maximum(person.sizes[:, None], others.sizes[None])[enough]
+    distances = np.where(_both(person, others), _distances(person, others), np.nan)[enough]
+    return bool((np.nanmedian(distances, axis=-1) < _DUPLICATE * sizes).any())
 
 
-def _overlap(first: Floats, second: Floats) -> float:
-    """Intersection over union."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    shared = float(np.prod(sides.clip(min=0.0)))
-    areas = [float(np.prod((box[2:] - box[:2]).clip(min=0.0))) for box in (first, second)]
-    return shared / max(sum(areas) - shared, 1e-9)
+def _both(first: Looks, second: Looks) -> NDArray[np.bool_]:
+    """[n, m, 18] joints seen in both."""
+    both: NDArray[np.bool_] = (first.scores > SEEN)[:, None] & (second.scores > SEEN)[None]
+    return both
 
 
-def _centre(box: Floats) -> Floats:
-    centre: Floats = (box[:2] + box[2:]) / 2
-    return centre
+def _enough(first: Looks, second: Looks) -> NDArray[np.bool_]:
+    """[n, m]: joints can be compared."""
+    enough: NDArray[np.bool_] = _both(first, second).sum(axis=-1) >= _FEW_JOINTS
+    return enough
+
+
+def _distances(first: Looks, second: Looks) -> Floats:
+    distances: Floats = np.linalg.norm(first.body[:, None] - second.body[None], axis=-1)
+    return distances
+
+
+def _spread(points: Floats, weights: Floats) -> Floats:
+    """Root mean square distance from the middle, [n, m] of points [n, m, 18, 2]."""
+    total = weights.sum(axis=-1).clip(min=1.0)
+    middle = (points * weights[..., None]).sum(axis=-2) / total[..., None]
+    squares = ((points - middle[..., None, :]) ** 2).sum(axis=-1)
+    spread: Floats = np.sqrt((squares * weights).sum(axis=-1) / total).clip(min=_TINY)
+    return spread
+
+
+def _overlap(first: Looks, second: Looks) -> Floats:
+    """[n, m] intersection over union."""
+    one, other = first.boxes[:, None], second.boxes[None]
+    shared = (np.minimum(one, other)[..., 2:] - np.maximum(one, other)[..., :2]).clip(min=0).prod(axis=-1)
+    areas = [(box[..., 2:] - box[..., :2]).clip(min=0).prod(axis=-1) for box in (one, other)]
+    overlap: Floats = shared / (areas[0] + areas[1] - shared).clip(min=1e-9)
+    return overlap
+
+
+def _centres(looks: Looks) -> Floats:
+    centres: Floats = (looks.boxes[:, :2] + looks.boxes[:, 2:]) / 2
+    return centres

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.pose.extract.assignment import assign
 from core.pose.extract.engine import Found
-from core.pose.extract.likeness import SEEN, TRUNK, Look, growth_between, is_duplicate, look_of, unlike
+from core.pose.extract.likeness import SEEN, Looks, growth_between, is_duplicate, looks_of, stacked, unlike
 from core.pose.skeleton import BODY, JOINTS, Floats, PoseTrack
 
 # Somebody missing for longer is somebody new.
@@ -35,6 +35,8 @@ _ALONE: Final = 1.5
 _GROWTH: Final = 2.2
 _GROWTH_AFTER: Final = 1.5
 _ABSENCE_S: Final = 0.15
+# Neck, shoulders, hips: they move with the person, limbs also on their own.
+_TRUNK: Final = (1, 2, 5, 8, 11)
 # Velocity is measured over this time, and taken to last that long.
 _VELOCITY_S: Final = 0.2
 _MOVES_ON_S: Final = 0.5
@@ -67,45 +69,33 @@ class Identity:
 
 @dataclass
 class _Trail:
-    """A person while being followed: where they were found, and the last looks for their velocity."""
+    """A person while being followed: where they were found, their last looks, and heights a second [1, 2]."""
 
     found: list[_Who] = field(default_factory=list)
-    looks: list[tuple[float, Look]] = field(default_factory=list)
+    looks: list[tuple[float, Looks]] = field(default_factory=list)
+    velocity: Floats = field(default_factory=lambda: np.zeros((1, 2)))
 
-    def add(self, frame: int, number: int, time_s: float, look: Look) -> None:
+    def add(self, frame: int, number: int, time_s: float, look: Looks) -> None:
         self.found.append((frame, number))
         recent = [(when, other) for when, other in self.looks if time_s - when <= _VELOCITY_S]
         self.looks = [*recent, (time_s, look)]
+        self.velocity = _velocity(*self.looks[0], *self.looks[-1])
 
     @property
     def seen_s(self) -> float:
         return self.looks[-1][0]
 
-    def cost(self, look: Look, time_s: float, wider: float) -> float:
-        """How unlike a person is to this one by now; infinite beyond ``wider`` times the limit."""
-        away_s = time_s - self.seen_s
-        last = self.looks[-1][1]
-        growth = growth_between(last, look)
-        most = _GROWTH_AFTER if away_s > _ABSENCE_S else _GROWTH
-        if not 1 / most < growth < most:
-            return math.inf
-        moved = unlike(last.moved(self._velocity() * min(away_s, _MOVES_ON_S)), look)
-        # After an absence they may as well come back where they went.
-        cost = min(moved, unlike(last, look)) if away_s > _ABSENCE_S else moved
-        limit = min(_LIMIT + _LIMIT_A_SECOND * away_s, _MOST_UNLIKE) * wider
-        return cost + _AWAY_A_SECOND * away_s if cost <= limit else math.inf
 
-    def _velocity(self) -> Floats:
-        """Heights a second [2], of the trunk where it is seen."""
-        (start_s, start), (end_s, end) = self.looks[0], self.looks[-1]
-        both = (start.scores > SEEN) & (end.scores > SEEN)
-        trunk = np.zeros_like(both)
-        trunk[list(TRUNK)] = both[list(TRUNK)]
-        used = trunk if trunk.any() else both
-        if end_s == start_s or not used.any():
-            return np.zeros(2)
-        velocity: Floats = (end.body[used] - start.body[used]).mean(axis=0) / (end_s - start_s)
-        return velocity
+def _velocity(start_s: float, start: Looks, end_s: float, end: Looks) -> Floats:
+    """Of the trunk where it is seen."""
+    both = ((start.scores > SEEN) & (end.scores > SEEN))[0]
+    trunk = np.zeros_like(both)
+    trunk[list(_TRUNK)] = both[list(_TRUNK)]
+    used = trunk if trunk.any() else both
+    if end_s == start_s or not used.any():
+        return np.zeros((1, 2))
+    velocity: Floats = (end.body - start.body)[:, used].mean(axis=1) / (end_s - start_s)
+    return velocity
 
 
 def follow(frames: Sequence[Sequence[Found]], fps: float, ratio: float = 1.0) -> list[Identity]:
@@ -122,14 +112,14 @@ def follow(frames: Sequence[Sequence[Found]], fps: float, ratio: float = 1.0) ->
     trails: list[_Trail] = []
     live: list[_Trail] = []
     for frame in range(len(frames)):
-        looks = [look_of(person, ratio) for person in frames[frame]]
+        looks = looks_of(frames[frame], ratio)
         time_s = frame / fps
         live = [trail for trail in live if time_s - trail.seen_s <= MISSING_S + _EPSILON_S]
         pairs = _pairs(live, looks, time_s)
-        if not pairs and looks and _is_cut(live, frames, frame, fps, ratio):
+        if not pairs and len(looks) and _is_cut(live, frames, frame, fps, ratio):
             live = []
         for row, number in pairs:
-            live[row].add(frame, number, time_s, looks[number])
+            live[row].add(frame, number, time_s, looks.row(number))
         newcomers = _newcomers(looks, [number for _, number in pairs], frame, time_s)
         live += newcomers
         trails += newcomers
@@ -148,23 +138,41 @@ def identities_of(track: PoseTrack) -> list[Identity]:
     return follow(frames, track.fps, track.width / track.height)
 
 
-def _pairs(live: Sequence[_Trail], looks: Sequence[Look], time_s: float) -> list[tuple[int, int]]:
+def _pairs(live: Sequence[_Trail], looks: Looks, time_s: float) -> list[tuple[int, int]]:
     """Which trail goes on with which person."""
-    if not live or not looks:
+    if not live or not len(looks):
         return []
-    wider = _ALONE if len(live) == len(looks) == 1 else 1.0
-    costs = np.array([[trail.cost(look, time_s, wider) for look in looks] for trail in live])
-    # The same for all: else those with a right to large costs would take the place of others.
-    return assign(costs, _WITHOUT)
+    # Without a trail all people cost the same: else those who may cost more would take the place of others.
+    pairs = assign(_costs(live, looks, time_s).T, _WITHOUT)
+    return [(trail, number) for number, trail in pairs]
 
 
-def _newcomers(looks: Sequence[Look], taken: list[int], frame: int, time_s: float) -> list[_Trail]:
+def _costs(live: Sequence[_Trail], looks: Looks, time_s: float) -> Floats:
+    """[trails, people], infinite where somebody is too unlike or of another size."""
+    away_s = np.array([[time_s - trail.seen_s] for trail in live])
+    last = stacked([trail.looks[-1][1] for trail in live])
+    velocity = np.concatenate([trail.velocity for trail in live])
+    costs = unlike(last.moved(velocity * away_s.clip(max=_MOVES_ON_S)), looks)
+    # After an absence they may as well come back where they went.
+    absent = away_s > _ABSENCE_S
+    costs = np.where(absent, np.minimum(costs, unlike(last, looks)), costs)
+    limits = (_LIMIT + _LIMIT_A_SECOND * away_s).clip(max=_MOST_UNLIKE)
+    if len(live) == len(looks) == 1:
+        limits *= _ALONE
+    growth = np.abs(np.log(growth_between(last, looks)))
+    fits = (costs <= limits) & (growth < np.log(np.where(absent, _GROWTH_AFTER, _GROWTH)))
+    return np.where(fits, costs + _AWAY_A_SECOND * away_s, np.inf)
+
+
+def _newcomers(looks: Looks, taken: list[int], frame: int, time_s: float) -> list[_Trail]:
     """A trail for each person who goes on no other, second finds left out."""
     trails: list[_Trail] = []
-    for number, look in enumerate(looks):
-        if number in taken or is_duplicate(look, [looks[other] for other in taken]):
+    known = [looks.row(number) for number in taken]
+    for number in range(len(looks)):
+        look = looks.row(number)
+        if number in taken or (known and is_duplicate(look, stacked(known))):
             continue
-        taken = [*taken, number]
+        known.append(look)
         trails.append(_Trail())
         trails[-1].add(frame, number, time_s, look)
     return trails
@@ -176,7 +184,7 @@ def _is_cut(
     """Nobody of the frame before is here or in the next ones: another shot, not one bad find."""
     here = [trail for trail in live if trail.found[-1][0] == frame - 1]
     for later in range(frame, min(frame + math.ceil(_CUT_S * fps), len(frames))):
-        if _pairs(here, [look_of(person, ratio) for person in frames[later]], later / fps):
+        if _pairs(here, looks_of(frames[later], ratio), later / fps):
             return False
     return bool(here)
 

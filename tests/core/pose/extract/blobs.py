@@ -46,13 +46,14 @@ def blob_frames(
     count: int, width: int = 64, height: int = 48, people: int = 1, stride: int = 1
 ) -> list[NDArray[np.uint8]]:
     """Squares that walk to the right by ``stride`` pixels a frame, one below the other."""
+    side = height // 6
     frames = []
     for number in range(count):
         frame = np.full((height, width, 3), 20, np.uint8)
         for person in range(people):
-            left = (number * stride + 7 * person) % (width - 8)
-            top = 4 + 14 * person
-            frame[top : top + 8, left : left + 8] = COLOURS[person]
+            left = (number * stride + 7 * person) % (width - side)
+            top = side // 2 + 7 * side // 4 * person
+            frame[top : top + side, left : left + side] = COLOURS[person]
         frames.append(frame)
     return frames
 
