@@ -40,6 +40,11 @@ class PoseFinder:
             self._opened = self._open()
         return self._opened
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the engine, such as a GPU that could not be used."""
+        return () if self._opened is None else tuple(self._opened.notes)
+
     def in_clip(
         self, clip: Path, trim: Trim, check: Check, on_frame: OnFrame, sha256: str | None = None
     ) -> FoundClip:

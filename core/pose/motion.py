@@ -206,9 +206,10 @@ def load_motion(
         times = _times(opened.start_s, count)
         ready = prepare(found, times, target, fitting.settings, fitting.edits)
         drawn = from_poses(ready.poses, canvas_hw, hands, negative_seed, check)
-        return _result(motion, opened, replace(drawn, notes=ready.notes + drawn.notes), ready)
+        notes = (*ready.notes, *drawn.notes, *(fitting.finder.notes if fitting.finder else ()))
+        return _result(motion, opened, replace(drawn, notes=notes), ready)
     stream = read_frames(motion, opened.start_s, opened.end_s, limit=count)
-    drawn = from_video(stream, count, canvas_hw, redraw, negative_seed, check)
+    drawn = from_video(stream, count, canvas_hw, hands, redraw, negative_seed, check)
     if not drawn.people:
         raise no_skeleton(motion, count)
     return _result(motion, opened, drawn, None)

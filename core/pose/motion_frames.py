@@ -56,11 +56,15 @@ def from_video(
     stream: Iterable[Image],
     count: int,
     canvas_hw: tuple[int, int],
+    hands: bool,
     redraw: bool,
     negative_seed: int | None,
     check: Check,
 ) -> Frames:
-    """Take ``count`` frames of a skeleton video, or draw them anew, and make negatives of what is read."""
+    """Take ``count`` frames of a skeleton video, or draw them anew, and make negatives of what is read.
+
+    ``hands``: draw those that were read back, too.
+    """
     pictures, poses, shown = _gather(stream, count, canvas_hw, redraw or negative_seed is not None, check)
     if not shown:
         return Frames(pictures, None, 0, ())
@@ -71,15 +75,15 @@ def from_video(
     readable = read >= MIN_READ_SHARE * shown
     why = f"only {read} of {shown} skeletons could be read back by colour"
     if redraw and readable:
-        pictures = _drawn(poses, canvas_hw, False, check)
-        notes.append(f"Skeletons were read back by colour and drawn anew, without hands ({read} of {shown}).")
+        pictures = _drawn(poses, canvas_hw, hands, check)
+        notes.append(f"Skeletons were read back by colour and drawn anew ({read} of {shown}).")
     elif redraw:
         notes.append(f"The skeleton video is used as it is, because {why}.")
     stretched = None
     if negative_seed is not None and readable:
         size = (pictures.shape[1], pictures.shape[2])
-        stretched = _drawn(_stretched(poses, negative_seed), size, False, check)
-        notes.append("The negative pose was read back by colour, without hands.")
+        stretched = _drawn(_stretched(poses, negative_seed), size, hands, check)
+        notes.append("The negative pose was read back by colour.")
     elif negative_seed is not None:
         notes.append(f"Condition guidance is off because {why}.")
     return Frames(pictures, stretched, shown, tuple(notes))

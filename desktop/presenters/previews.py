@@ -32,13 +32,13 @@ def motion_preview(path: Path) -> list[QImage]:
     """The first two seconds at 16 fps: skeletons where there are keypoints, else the video's own frames.
 
     Raises:
-        BadPose, BadVideo: the file cannot be read, or is a filmed clip without keypoints.
+        BadPose, BadVideo: the file cannot be read.
     """
     kind = inspect_motion(path, frames=PREVIEW_FRAMES).kind
-    if kind == "skeleton":
-        return _images(read_frames(path, limit=PREVIEW_FRAMES), MOTION_SIDE)
     keypoints = path if kind == "keypoints" else sidecar_of(path)
-    return _skeletons(load_keypoints(keypoints or path))
+    if kind == "skeleton" or keypoints is None:
+        return _images(read_frames(path, limit=PREVIEW_FRAMES), MOTION_SIDE)
+    return _skeletons(load_keypoints(keypoints))
 
 
 def video_frames(path: Path) -> list[QImage]:

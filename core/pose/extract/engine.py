@@ -38,9 +38,15 @@ class PoseEngine(Protocol):
 
     Attributes:
         version: part of the cache key; changes whenever results may.
+        notes: sentences about what is not as asked for; may grow.
     """
 
     version: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As above."""
+        ...
 
     def people(self, picture: Image, before: Sequence[Found] = (), look: bool = True) -> list[Found]:
         """The people of a picture, the surest first.

@@ -45,6 +45,7 @@ class OfflineEngine:
     """
 
     version = "mediapipe-0.10.21/2"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, detector: Path, body: Path, hand: Path, threads: int | None = None) -> None:
         threads = threads or usable_cpus()
