@@ -140,6 +140,7 @@ def _open(options: argparse.Namespace, settings: PoseSettings) -> _Job:
         keypoints=Path(options.reference_keypoints) if options.reference_keypoints else None,
         settings=settings,
         edits=pose_edits(options),
+        fill=not getattr(options, "exact", False),
     )
     return _Job(options, fitting, picture, (_DRAWING_FACTOR * height, _DRAWING_FACTOR * width))
 

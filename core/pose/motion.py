@@ -12,49 +12,30 @@ from numpy.typing import NDArray
 
 from core.errors import BadSetting
 from core.geometry import TEMPORAL_STRIDE, fit_frames
-from core.media.probe import probe_video
-from core.media.read import frames_in, read_frames, selection
+from core.media.read import read_frames
 from core.pose import sources
 from core.pose.colour import has_skeleton
-from core.pose.extract.gaps import Gaps
-from core.pose.files import load_keypoints
 from core.pose.finder import OnFrame, PoseFinder, untold
 from core.pose.motion_frames import Frames, from_poses, from_video
-from core.pose.motion_kind import resolve
+from core.pose.motion_input import MotionInfo, OpenedMotion, open_motion, output_times, require_person
 from core.pose.prepare import Prepared, Target, prepare, wants_fit
 from core.pose.reference import find_reference
-from core.pose.skeleton import PoseTrack
 from core.pose.sources import FoundTrack, no_skeleton, nobody
 from core.types import FPS, MotionKind, PoseEdit, PoseSettings, Trim
 
-# A sidecar and its clip may differ by a frame or two.
-_SLACK_S: Final = 0.5
 # A filmed clip is looked at this often, in frames a second, until somebody is seen.
 _LOOKS_A_SECOND: Final = 4
 Check = Callable[[], None]
 
-
-@dataclass(frozen=True)
-class MotionInfo:
-    """What a motion input holds.
-
-    Attributes:
-        kind: skeleton, driving or keypoints.
-        duration_s: seconds of the whole input.
-        fps: its own frames a second.
-        frames_at_16: output frames in the selected range.
-        has_sound: the clip has sound.
-        notes: assumptions made while reading.
-        aligned: keypoints that are fitted to a reference already.
-    """
-
-    kind: MotionKind
-    duration_s: float
-    fps: float
-    frames_at_16: int
-    has_sound: bool
-    notes: tuple[str, ...] = ()
-    aligned: bool = False
+__all__ = [
+    "Fitting",
+    "MotionFrames",
+    "MotionInfo",
+    "choose_frames",
+    "find_person",
+    "inspect_motion",
+    "load_motion",
+]
 
 
 @dataclass(frozen=True)
@@ -92,6 +73,7 @@ class Fitting:
         keypoints: of the reference.
         settings: how.
         edits: changes by hand.
+        fill: fill short gaps.
         sha256: of the motion's content, where it is known.
     """
 
@@ -101,6 +83,7 @@ class Fitting:
     keypoints: Path | None = None
     settings: PoseSettings = PoseSettings(align="off", smoothing=0.0, bridge=False)  # noqa: RUF009 (frozen)
     edits: tuple[PoseEdit, ...] = ()
+    fill: bool = True
     sha256: str | None = None
 
     def target(self, canvas_hw: tuple[int, int], required: bool) -> Target | None:
@@ -112,16 +95,6 @@ class Fitting:
         return Target(
             path.name, lambda: find_reference(path, picture, self.keypoints, finder), ratio, required
         )
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A motion input with what is known before any picture is looked at; ``track`` as the file has it."""
-
-    info: MotionInfo
-    track: PoseTrack | None
-    start_s: float
-    end_s: float
 
 
 def inspect_motion(
@@ -147,10 +120,10 @@ def inspect_motion(
         BadPose: bad keypoints, or nobody in the range.
         BadCheckpoint: the files of the pose engine are missing.
     """
-    opened = _open(motion, keypoints, kind, trim or Trim())
+    opened = open_motion(motion, keypoints, kind, trim or Trim())
     wanted = min(frames or opened.info.frames_at_16, opened.info.frames_at_16)
     if opened.track is not None:
-        _require_person(opened.track, opened.start_s, wanted, motion)
+        require_person(opened.track, opened.start_s, wanted, motion)
     elif opened.info.kind == "skeleton":
         seen = read_frames(motion, opened.start_s, opened.end_s, limit=wanted)
         if not any(has_skeleton(frame) for frame in seen):
@@ -198,12 +171,12 @@ def load_motion(
         BadVideo, BadPose, BadCheckpoint: as ``inspect_motion``.
     """
     fitting = fitting or Fitting()
-    opened = _open(motion, keypoints, kind, trim or Trim())
+    opened = open_motion(motion, keypoints, kind, trim or Trim())
     count = choose_frames(opened.info.frames_at_16, frames, limit)
     found = _find(motion, opened, count, fitting, check, on_frame)
     if found is not None:
         target = fitting.target(canvas_hw, required=opened.info.kind == "driving")
-        times = _times(opened.start_s, count)
+        times = output_times(opened.start_s, count)
         ready = prepare(found, times, target, fitting.settings, fitting.edits)
         drawn = from_poses(ready.poses, canvas_hw, hands, negative_seed, check)
         notes = (*ready.notes, *drawn.notes, *(fitting.finder.notes if fitting.finder else ()))
@@ -229,7 +202,7 @@ def find_person(
     Raises:
         as ``load_motion``.
     """
-    opened = _open(motion, keypoints, kind, trim)
+    opened = open_motion(motion, keypoints, kind, trim)
     joints = replace(fitting, settings=replace(fitting.settings, align="on"))
     found = _find(motion, opened, opened.info.frames_at_16, joints, check, on_frame)
     assert found is not None, "only a skeleton video that is used as it is has no joints"
@@ -259,13 +232,13 @@ def choose_frames(available: int, asked: int | None, limit: int | None = None) -
 
 
 def _find(
-    motion: Path, opened: _Opened, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
+    motion: Path, opened: OpenedMotion, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
 ) -> FoundTrack | None:
     """One person of the range; None for a skeleton video that is used as it is."""
     settings = fitting.settings
     if opened.track is not None:
-        _require_person(opened.track, opened.start_s, count, motion)
-        fill = wants_fit(settings, opened.track.aligned)
+        require_person(opened.track, opened.start_s, count, motion)
+        fill = fitting.fill and wants_fit(settings, opened.track.aligned)
         return sources.from_file(opened.track, settings.person, fill)
     if opened.info.kind == "skeleton":
         if settings.align != "on" and not fitting.edits:
@@ -276,10 +249,12 @@ def _find(
             f"{motion.name} is a filmed clip; finding people in it needs a pose engine.", value=motion
         )
     trim = Trim(opened.start_s, min(opened.end_s, opened.start_s + count / FPS))
-    return sources.from_clip(motion, trim, settings.person, fitting.finder, check, on_frame, fitting.sha256)
+    return sources.from_clip(
+        motion, trim, settings.person, fitting.finder, check, on_frame, fitting.sha256, fitting.fill
+    )
 
 
-def _result(motion: Path, opened: _Opened, drawn: Frames, ready: Prepared | None) -> MotionFrames:
+def _result(motion: Path, opened: OpenedMotion, drawn: Frames, ready: Prepared | None) -> MotionFrames:
     return MotionFrames(
         positive=drawn.positive,
         negative=drawn.negative,
@@ -295,37 +270,3 @@ def _told(ready: Prepared) -> dict[str, Any]:
     """What a result remembers of the pose."""
     frames = {"align_frame_s": ready.align_frame_s, "bridge_frames": ready.bridged}
     return ready.report.to_json() | frames
-
-
-def _open(motion: Path, keypoints: Path | None, kind: MotionKind, trim: Trim) -> _Opened:
-    found, file = resolve(motion, keypoints, kind)
-    clip = None if found == "keypoints" else probe_video(motion)
-    track = None
-    notes: tuple[str, ...] = ()
-    if file is not None:
-        track = load_keypoints(file, (clip.width, clip.height) if clip else None, clip.fps if clip else None)
-        notes = track.notes
-    durations = [each.duration_s for each in (clip, track) if each is not None]
-    if max(durations) - min(durations) > _SLACK_S:
-        notes += (f"The keypoints last {durations[-1]:.2f} s and the clip {durations[0]:.2f} s.",)
-    start_s, end_s = selection(min(durations), trim.start_s, trim.end_s)
-    info = MotionInfo(
-        kind=found,
-        duration_s=min(durations),
-        fps=track.fps if track is not None else clip.fps if clip is not None else FPS,
-        frames_at_16=frames_in(end_s - start_s),
-        has_sound=clip is not None and clip.has_sound,
-        notes=notes,
-        aligned=track is not None and track.aligned,
-    )
-    return _Opened(info, track, start_s, end_s)
-
-
-def _require_person(track: PoseTrack, start_s: float, count: int, motion: Path) -> None:
-    here = FoundTrack(track, 0.0, (), Gaps(0, ())).indices(_times(start_s, count))
-    if not (track.scores[here] > 0).any():
-        raise nobody(motion, count)
-
-
-def _times(start_s: float, count: int) -> list[float]:
-    return [start_s + frame / FPS for frame in range(count)]

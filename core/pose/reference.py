@@ -11,7 +11,7 @@ from core.pose.extract.pick import candidates
 from core.pose.extract.tracking import identities_of
 from core.pose.files import load_keypoints, sidecar_of
 from core.pose.finder import PoseFinder
-from core.pose.skeleton import PoseFrame, threshold
+from core.pose.skeleton import PoseFrame, PoseTrack, threshold
 
 
 def find_reference(
@@ -20,7 +20,8 @@ def find_reference(
     """The largest person of a picture; None where there is nobody.
 
     Args:
-        path: the picture's file; a sidecar beside it (``photo.pose.json``) is believed.
+        path: the picture's file; a sidecar of one frame beside it (``photo.png.pose.json``, or
+            ``photo.pose.json``) is believed. Longer ones belong to a clip of the same name.
         picture: uint8 RGB [H, W, 3].
         keypoints: a keypoint file to take instead; its first frame counts.
         finder: looks at the picture where no file tells.
@@ -32,9 +33,13 @@ def find_reference(
         BadPose: the keypoint file cannot be used.
         BadCheckpoint: the engine's files are missing.
     """
-    file = keypoints or sidecar_of(path)
-    if file is not None:
-        return _from_file(file, (picture.shape[1], picture.shape[0]))
+    size = (picture.shape[1], picture.shape[0])
+    if keypoints is not None:
+        return _person(load_keypoints(keypoints, size))
+    file = sidecar_of(path)
+    track = None if file is None else load_keypoints(file, size)
+    if track is not None and len(track.keypoints) == 1:
+        return _person(track)
     people = finder.in_picture(picture)
     if not people:
         return None
@@ -42,8 +47,7 @@ def find_reference(
     return threshold(largest.keypoints[None], largest.scores[None])
 
 
-def _from_file(file: Path, size: tuple[int, int]) -> PoseFrame | None:
-    track = load_keypoints(file, size)
+def _person(track: PoseTrack) -> PoseFrame | None:
     _, ordered = candidates(identities_of(track), len(track.keypoints), track.fps)
     if not ordered:
         return None

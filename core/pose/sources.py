@@ -65,6 +65,7 @@ def from_clip(
     check: Check,
     on_frame: OnFrame,
     sha256: str | None = None,
+    fill: bool = True,
 ) -> FoundTrack:
     """Find people in a range of a filmed clip and follow one of them.
 
@@ -80,7 +81,7 @@ def from_clip(
         raise nobody(clip, count)
     people, chosen = _picked(identities, count, found.fps, person)
     track = as_track(chosen, count, found.width, found.height, found.fps)
-    track, gaps = fill_gaps(track)
+    track, gaps = fill_gaps(track) if fill else (track, Gaps(0, ()))
     return FoundTrack(track, found.first_frame / found.fps, people, gaps)
 
 

@@ -98,16 +98,13 @@ def test_unusable_files_are_refused_with_the_reason(
     assert app.window.bar.error.isVisible()
 
 
-def test_a_filmed_clip_without_keypoints_is_refused(
-    qtbot: QtBot, make_app: Callable[..., App], tmp_path: Path
-) -> None:
+def test_a_filmed_clip_is_a_motion(qtbot: QtBot, make_app: Callable[..., App], tmp_path: Path) -> None:
     app = make_app()
     clip = tmp_path / "holiday.mp4"
     write_video(clip, [np.full((64, 64, 3), 128, np.uint8)] * 5)
-    with qtbot.waitSignal(app.library.refused):
+    with qtbot.waitSignal(app.library.chosen):
         drop(app, [clip])
-    assert "holiday.mp4" in app.window.bar.error_text.text()
-    assert app.window.motions.current() is None
+    assert app.window.motions.current() == str(clip)
 
 
 def test_choosing_the_same_file_again_selects_it(qtbot: QtBot, loaded_app: App, picture: Path) -> None:

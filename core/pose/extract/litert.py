@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +54,28 @@ class Network:
 def _interpreter(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    with _quiet():
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
     return interpreter
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """LiteRT greets on standard error, from C++ and without a switch (2.3.0); errors come as exceptions."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a window without a console has no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def _bad(path: Path, what: str) -> BadCheckpoint:

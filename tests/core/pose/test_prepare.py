@@ -344,3 +344,19 @@ class TestReference:
     def test_nobody_in_the_picture(self, tmp_path: Path) -> None:
         wall = np.full((64, 64, 3), 200, np.uint8)
         assert find_reference(tmp_path / "wall.png", wall, None, finder()) is None
+
+    def test_a_clip_and_a_picture_of_one_name_keep_their_own_sidecars(
+        self, dance: Path, tmp_path: Path
+    ) -> None:
+        """``x.pose.json`` beside ``x.png`` and ``x.mp4`` belongs to the one whose length it has."""
+        clip_file = tmp_path / "x.mp4"
+        clip_file.write_bytes(dance.read_bytes())
+        save_sidecar(track(1), tmp_path / "x.pose.json")
+        assert inspect_motion(clip_file).frames_at_16 == FRAMES
+        pose = find_reference(tmp_path / "x.png", character("Ada"), None, finder())
+        assert pose is not None
+        assert np.abs(pose.body - track(1).keypoints[0, 0, :18]).max() < 1e-5
+        save_sidecar(track(FRAMES), tmp_path / "x.pose.json")
+        found = find_reference(tmp_path / "x.png", character("Ada"), None, finder())
+        assert found is not None
+        assert np.abs(found.body - joints("Ada")[0]).max() < 0.06
