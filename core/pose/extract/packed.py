@@ -49,6 +49,8 @@ class FoundFrames(Sequence[Sequence[Found]]):
         frames = range(len(self))[index]
         if frames.step != 1:
             raise ValueError("frames are sliced without gaps")
+        if len(frames) == len(self):
+            return self
         rows = self._rows[self._starts[frames.start] : self._starts[max(frames.start, frames.stop)]]
         # Copied, so that a short range does not keep its whole clip alive.
         return FoundFrames(self._counts[index].copy(), rows.copy())

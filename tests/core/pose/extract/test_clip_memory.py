@@ -96,7 +96,7 @@ def test_ten_minutes_take_little_more_memory_than_one(tmp_path: Path) -> None:
         assert frames == minutes * 60 * 30
         assert peak < 600 * MEGABYTE
         growth.append(peak - before)
-    # Keypoints only: two people in 16,200 more frames are 53 MB, and as much again for identities and track.
+    # Keypoints alone: two people in 16,200 more frames are 53 MB, again as identities, and twice while joined.
     assert growth[1] - growth[0] < 200 * MEGABYTE
 
 
@@ -107,10 +107,11 @@ def test_ten_minutes_through_the_offline_engine_stay_within_its_memory(tmp_path:
         offline_models()
     except (BadCheckpoint, FileNotFoundError):
         pytest.skip("the offline networks are not in this checkout")
-    clip = walking(tmp_path / "clip.mp4", 7200, 320, 240, 12)
+    # There is nobody in these pictures, so it is the detector that runs, on each of them.
+    clip = walking(tmp_path / "clip.mp4", 3600, 320, 240, 6)
     start = time.monotonic()
     before, peak, frames = memory(clip, tmp_path / "cache", OFFLINE)
     tell("ten minutes through the offline engine", frames, time.monotonic() - start, before, peak)
-    assert frames == 7200
+    assert frames == 3600
     assert peak < 600 * MEGABYTE
     assert peak - before < 200 * MEGABYTE
