@@ -96,7 +96,7 @@ def test_ten_minutes_take_little_more_memory_than_one(tmp_path: Path) -> None:
         assert frames == minutes * 60 * 30
         assert peak < 600 * MEGABYTE
         growth.append(peak - before)
-    # Keypoints alone: two people in 16,200 more frames are 53 MB, again as identities, and twice while joined.
+    # Keypoints alone: two people in 16,200 more frames are 53 MB, again as identities, twice while joined.
     assert growth[1] - growth[0] < 200 * MEGABYTE
 
 
