@@ -31,6 +31,10 @@ _MIN_PIXELS: Final = 12
 _MIN_JOINTS: Final = 5
 # Larger drawings, in pixels of their box, are read at half their size: soon enough, and exact to a pixel.
 _LARGE: Final = 400_000
+# From and up to which colour a pixel belongs to a hand.
+_HAND_RED: Final = ((171, 0, 0), (255, 89, 59))
+# The smallest radius of discs that may come of it, as measured.
+_LEAST_HALF: Final = 0.87
 # Around the box of a drawing, in pixels; it is found on every fourth row and column.
 _BORDER: Final = 12
 _COARSE: Final = 4
@@ -72,12 +76,11 @@ def read_back(image: Image) -> PoseFrame | None:
     if not has_skeleton(image):
         return None
     left, top, part = _cut(image)
-    small, step = _halved(part)
-    drawing = separate(small)
-    scale = _scale(drawing.radius * step)
+    drawing, step = _separated(part)
+    scale = _scale((drawing.radius + _RADIUS_LOSS) * step)
     canvas = _at_drawn_scale(part, scale)
     hands = read_hands(canvas)
-    joints = _body(drawing, canvas, np.array(part.shape[1::-1]) / small.shape[1::-1], scale)
+    joints = _body(drawing, canvas, np.array(part.shape[1::-1]) / drawing.full.shape[::-1], scale)
     if len(joints) < _MIN_JOINTS:
         return None
     size, corner = np.array([image.shape[1], image.shape[0]]), np.array([left, top])
@@ -101,16 +104,19 @@ def _cut(image: Image) -> tuple[int, int, Image]:
     return left, top, np.ascontiguousarray(image[top : y + height + _BORDER, left : x + width + _BORDER])
 
 
-def _halved(part: Image) -> tuple[Image, int]:
-    """A large drawing at half its size, and how many of its pixels one has become."""
-    if part.shape[0] * part.shape[1] <= _LARGE:
-        return part, 1
-    return cv2.resize(part, (part.shape[1] // 2, part.shape[0] // 2), interpolation=cv2.INTER_AREA), 2
+def _separated(part: Image) -> tuple[Drawing, int]:
+    """Joints and limbs told apart, at half the size where discs allow it, and how many times smaller."""
+    height, width = part.shape[:2]
+    if height * width > _LARGE:
+        half = separate(cv2.resize(part, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+        if half.radius >= _LEAST_HALF:
+            return half, 2
+    return separate(part), 1
 
 
 def _scale(radius: float) -> float:
-    """How many pixels wide one pixel of the drawing has become, from the measured radius of discs."""
-    scale = (radius + _RADIUS_LOSS) / JOINT_RADIUS
+    """How many pixels wide one pixel of the drawing has become, from the radius of discs."""
+    scale = radius / JOINT_RADIUS
     return next((usual for usual in _USUAL_SCALES if abs(scale / usual - 1) < _SNAP), scale)
 
 
@@ -136,18 +142,18 @@ def _body(drawing: Drawing, picture: Image, ratio: Floats, scale: float) -> dict
     doubtful = [joint for joint in chosen if not chosen[joint].whole or _crowded(joint, places, scale)]
     further = {joint: _near(places[joint], (chosen[joint].others + 0.5) * ratio, scale) for joint in doubtful}
     start = {joint: _pixel(place, scale) for joint, place in places.items()}
-    for joint, (x, y) in fit(Canvas(picture, _bare(picture)), start, doubtful, further).items():
-        if start.get(joint) != (x, y):
-            places[joint] = (np.array([x, y]) + 0.5) * scale
-    return places
+    fitted = fit(Canvas(picture, _bare(picture)), start, doubtful, further)
+    return {
+        joint: places[joint] if start.get(joint) == (x, y) else (np.array([x, y]) + 0.5) * scale
+        for joint, (x, y) in fitted.items()
+    }
 
 
 def _bare(picture: Image) -> NDArray[np.uint8]:
     """255 where no hand covers the body."""
-    red, green, blue = cv2.split(picture)
-    hand = (red > 170) & (green < 90) & (blue < 60)
-    bare: NDArray[np.uint8] = np.where(cv2.dilate(hand.view(np.uint8), np.ones((5, 5), np.uint8)), 0, 255)
-    return bare.astype(np.uint8)
+    hand = cv2.inRange(picture, *_HAND_RED)
+    bare: NDArray[np.uint8] = cv2.bitwise_not(cv2.dilate(hand, np.ones((5, 5), np.uint8)))
+    return bare
 
 
 def _crowded(joint: int, places: dict[int, Floats], scale: float) -> bool:

@@ -21,7 +21,6 @@ from core.pose.skeleton import LIMBS
 Place = tuple[int, int]
 Places = dict[int, Place]
 
-_OUTERMOST: Final = frozenset({4, 7, 10, 13, 16, 17})
 # Steps of the search in pixels, how many moves it may take, and how often all joints are gone through.
 _STEPS: Final = (2, 1)
 _MOVES: Final = 10
@@ -30,15 +29,20 @@ _ROUNDS: Final = 3
 _BESIDE: Final = 2 * JOINT_RADIUS
 # How far around its places the picture of a joint is compared, in pixels.
 _MARGIN: Final = JOINT_RADIUS + 5
-# Differences, summed over channels, up to which a colour counts as alike; the least share of a disc that is.
+# Differences, summed over channels, up to which a colour counts as alike, and the least share of a disc.
 _ALIKE: Final = 220.0
-_LEAST_ALIKE: Final = 0.25
+_LEAST_ALIKE: Final = 0.25 * 255
+_SUM: Final = np.ones((1, 3), np.float32)
+_SHARES: Final = (255 * np.maximum(0, 1 - np.arange(256) / _ALIKE)).astype(np.uint8)
+_LARGE: Final = 40_000
 _PEAKS: Final = 3
 _REACH: Final = 8 * JOINT_RADIUS
-# Parts of a disc at usual contrast: what a new joint must explain, and what keeps one.
-_DISC: Final = math.pi * JOINT_RADIUS**2 * 300
-_GAIN: Final = 0.12 * _DISC
-_KEEP: Final = 0.05 * _DISC
+# What a new joint must explain: a part of a disc at usual contrast; and how right a new one and an old one be.
+_GAIN: Final = 0.12 * math.pi * JOINT_RADIUS**2 * 300
+_RIGHT: Final = 0.4
+_KEEP: Final = 0.15
+# How soft the picture is made, and what is drawn: compression halves the resolution of colours.
+_SOFT: Final = (5, 5)
 _BLUR: Final = (3, 3)
 _DIMMED: Final = tuple(tuple(int(level * DIM) for level in colour) for colour in COLOURS)
 _AROUND: Final = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)
@@ -69,7 +73,7 @@ def fit(canvas: Canvas, places: Places, doubtful: Iterable[int], further: dict[i
     Args:
         canvas: the drawing.
         places: joint -> pixel on the canvas.
-        doubtful: joints of ``places`` that may move; outermost ones may be dropped.
+        doubtful: joints of ``places`` that may move; any that nothing speaks for are dropped.
         further: joint -> other places where it may be.
 
     Returns:
@@ -86,17 +90,29 @@ def fit(canvas: Canvas, places: Places, doubtful: Iterable[int], further: dict[i
             open_joints += _add_missing(canvas, found)
         if found == before:
             break
+    _drop(canvas, found)
     return found
 
 
+def _drop(canvas: Canvas, found: Places) -> None:
+    """Drop joints that next to nothing speaks for, from the outermost inwards."""
+    for _, joint in sorted(LIMBS, key=lambda limb: -_depth(limb[1])):
+        outermost = all(near != joint or far not in found for near, far in LIMBS)
+        if joint in found and outermost and _rightness(canvas, found, joint) < _KEEP:
+            del found[joint]
+
+
+def _depth(joint: int) -> int:
+    """Limbs from a joint to the neck."""
+    return next((1 + _depth(near) for near, far in LIMBS if far == joint), 0)
+
+
 def _settle(canvas: Canvas, found: Places, joint: int, further: Sequence[Place]) -> None:
-    """Move one joint to its best place, or drop it where next to nothing speaks for it."""
+    """Move one joint to its best place."""
     start = found[joint]
     others = [*_alike(canvas, joint, start, _REACH), *further]
     found[joint] = _cheapest(canvas, found, joint, [start, *others])
     _descend(canvas, found, joint)
-    if joint in _OUTERMOST and _worth(canvas, found, joint) < _KEEP:
-        del found[joint]
 
 
 def _add_missing(canvas: Canvas, found: Places) -> list[int]:
@@ -124,7 +140,7 @@ def _add(canvas: Canvas, found: Places, joint: int, place: Place) -> bool:
     places = [each[one] for one in changed for each in (found, trial) if one in each]
     before = _costs(_patch(canvas, found, joint, places), found, joint)(None)
     after = _costs(_patch(canvas, trial, joint, places), trial, joint)(trial[joint])
-    if before - after < _GAIN:
+    if before - after < _GAIN or joint not in trial or _rightness(canvas, trial, joint) < _RIGHT:
         return False
     found.clear()
     found.update(trial)
@@ -136,16 +152,19 @@ def _alike(canvas: Canvas, joint: int, middle: Place, reach: int) -> list[Place]
     height, width = canvas.counts.shape
     left, right = max(0, middle[0] - reach), min(width, middle[0] + reach + 1)
     top, bottom = max(0, middle[1] - reach), min(height, middle[1] + reach + 1)
-    part = canvas.picture[top:bottom, left:right].astype(np.float32)
-    apart = np.abs(part - np.array(COLOURS[joint], np.float32)).sum(axis=-1)
-    share = cv2.blur(np.maximum(0, 1 - apart / _ALIKE), (JOINT_RADIUS + 2, JOINT_RADIUS + 2))
+    # Over a large part every other row and column will do.
+    step = 2 if (right - left) * (bottom - top) > _LARGE else 1
+    part = np.ascontiguousarray(canvas.picture[top:bottom:step, left:right:step])
+    apart = cv2.transform(cv2.absdiff(part, (*COLOURS[joint], 0)), _SUM)
+    side = round((JOINT_RADIUS + 2) / step)
+    share = cv2.blur(cv2.LUT(apart, _SHARES), (side, side))
     places = []
     for _ in range(_PEAKS):
         _, best, _, (x, y) = cv2.minMaxLoc(share)
         if best < _LEAST_ALIKE:
             break
-        places.append((x + left, y + top))
-        cv2.circle(share, (x, y), JOINT_RADIUS, (0.0,), thickness=-1)
+        places.append((x * step + left, y * step + top))
+        cv2.circle(share, (x, y), max(1, JOINT_RADIUS // step), (0,), thickness=-1)
     return places
 
 
@@ -179,10 +198,15 @@ def _descend(canvas: Canvas, found: Places, joint: int) -> None:
     found[joint] = here
 
 
-def _worth(canvas: Canvas, found: Places, joint: int) -> float:
-    """By how much the drawing is less alike without a joint."""
-    cost = _costs(_patch(canvas, found, joint, [found[joint], *_inner(found, joint)]), found, joint)
-    return cost(None) - cost(found[joint])
+def _rightness(canvas: Canvas, found: Places, joint: int) -> float:
+    """How right it is to draw a joint: 1 where all that it changes is in the picture, -1 where nothing is."""
+    patch = _patch(canvas, found, joint, [found[joint], *_inner(found, joint)])
+    paint = _painter(patch, found, joint)
+    without, drawn = paint(None), paint(found[joint])
+    change = cv2.norm(drawn, without, cv2.NORM_L1, patch.counts)
+    gain = cv2.norm(without, patch.picture, cv2.NORM_L1, patch.counts)
+    gain -= cv2.norm(drawn, patch.picture, cv2.NORM_L1, patch.counts)
+    return float(gain / max(change, 1.0))
 
 
 def _inner(found: Places, joint: int) -> list[Place]:
@@ -239,24 +263,31 @@ def _ellipse(first: Place, second: Place, corner: Place) -> NDArray[np.int32]:
 
 def _costs(patch: _Patch, found: Places, joint: int) -> Callable[[Place | None], float]:
     """place or None -> how unlike the patch is with the joint there, in levels summed over pixels."""
-    canvas = np.empty_like(patch.picture)
+    paint = _painter(patch, found, joint)
 
     def cost(place: Place | None) -> float:
-        canvas[:] = 0
-        limbs = dict(patch.limbs)
-        if place is not None:
-            limbs.update(_incident(found, joint, place, patch.corner))
-        for limb in sorted(limbs):
-            cv2.fillConvexPoly(canvas, limbs[limb], _DIMMED[limb])
-        joints = patch.joints
-        if place is not None:
-            joints = {**joints, joint: (place[0] - patch.corner[0], place[1] - patch.corner[1])}
-        for other in sorted(joints):
-            cv2.circle(canvas, joints[other], JOINT_RADIUS, COLOURS[other], thickness=-1)
-        drawn = cv2.GaussianBlur(canvas, (5, 5), 0)
-        return float(cv2.norm(drawn, patch.picture, cv2.NORM_L1, patch.counts))
+        return float(cv2.norm(paint(place), patch.picture, cv2.NORM_L1, patch.counts))
 
     return cost
+
+
+def _painter(patch: _Patch, found: Places, joint: int) -> Callable[[Place | None], Image]:
+    """place or None -> the patch drawn with the joint there, as soft as compression leaves it."""
+
+    def paint(place: Place | None) -> Image:
+        canvas = np.zeros_like(patch.picture)
+        limbs, joints = patch.limbs, patch.joints
+        if place is not None:
+            limbs = {**limbs, **dict(_incident(found, joint, place, patch.corner))}
+            joints = {**joints, joint: (place[0] - patch.corner[0], place[1] - patch.corner[1])}
+        for limb in sorted(limbs):
+            cv2.fillConvexPoly(canvas, limbs[limb], _DIMMED[limb])
+        for other in sorted(joints):
+            cv2.circle(canvas, joints[other], JOINT_RADIUS, COLOURS[other], thickness=-1)
+        soft: Image = cv2.GaussianBlur(canvas, _SOFT, 0)
+        return soft
+
+    return paint
 
 
 def _incident(

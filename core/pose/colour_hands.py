@@ -22,12 +22,12 @@ from core.pose.skeleton import HAND_EDGES, Floats
 
 _FINGERS: Final = 5
 _BONES: Final = 4
-# By how much red stands out in a point: not at all (a limb's dimmed red stays below), and as good as fully.
-_LEAST_PURE: Final = 110
-_PURE: Final = 210
+# How bright a point's red is, and by how much it stands out at least; limbs have 153.
+_PURE: Final = 100
+_BRIGHT: Final = 165
 # Of a disc, this share must be red, and this share must not belong to discs that were found before it.
-_LEAST_RED: Final = 0.66
-_LEAST_NEW: Final = 0.2
+_LEAST_RED: Final = 0.68
+_LEAST_NEW: Final = 0.35
 _MOST_DISCS: Final = 60
 _FEWEST_DISCS: Final = 5
 # Along a line between two discs: samples, and how sharp hues are told apart (18 degrees off counts a third).
@@ -37,14 +37,23 @@ _BINS: Final = 90
 # Chroma below this is no edge.
 _LEAST_CHROMA: Final = 28.0
 _MOST_BLACK: Final = 0.3
+# What a sample under another disc counts: edges seldom pass there.
+_UNDER_OTHERS: Final = 0.35
 # A line must show its hue over more than this share; what a step that discs cover is worth, less its length.
 _LEAST_SHARE: Final = 0.45
 _COVERED: Final = 0.06
 _COVERED_STEP: Final = 0.008
 # What a hand must be worth in whole edges.
-_LEAST_HAND: Final = 1.5
-_TAKEN: Final = 0.6
+_LEAST_HAND: Final = 3.0
+# From this worth on an edge shows; how long a finger's bone may be, in the usual ones of its hand.
+_SURE: Final = 0.3
+_LONGEST: Final = 2.2
+# Edges of the palm run close together at the wrist, so their hues mix: they count at least this.
+_PALM: Final = -0.1
+_TAKEN: Final = 0.8
 _RETRIES: Final = 8
+_OFFSETS: Final = np.mgrid[-HAND_RADIUS : HAND_RADIUS + 1, -HAND_RADIUS : HAND_RADIUS + 1]
+_DISC: Final = (_OFFSETS**2).sum(axis=0) <= HAND_RADIUS**2
 
 
 @dataclass(frozen=True)
@@ -71,42 +80,57 @@ def read_hands(picture: Image) -> list[Hand]:
         if hand.worth < _LEAST_HAND:
             break
         hands.append(hand)
-        worth[:, used] -= _TAKEN
-        worth[:, :, used] -= _TAKEN
+        taken = np.linalg.norm(discs[:, None] - discs[used], axis=2).min(axis=1) <= HAND_RADIUS + 1
+        worth[:, taken] -= _TAKEN
+        worth[:, :, taken] -= _TAKEN
     return hands
 
 
 def _discs(picture: Image) -> NDArray[np.int64]:
-    """Middles [n, 2] of red discs: the fullest first, each with pixels of its own."""
+    """Middles [n, 2] of red discs, each with pixels of its own."""
     red, green, blue = cv2.split(picture)
     pure = cv2.subtract(red, cv2.max(green, blue))
-    left, top, width, height = cv2.boundingRect((pure > _LEAST_PURE).view(np.uint8))
-    if not width:
-        return np.zeros((0, 2), np.int64)
-    rim = HAND_RADIUS + 1
-    pure = cv2.copyMakeBorder(
-        pure[top : top + height, left : left + width], rim, rim, rim, rim, cv2.BORDER_CONSTANT
-    )
-    level = np.clip((pure.astype(np.float32) - _LEAST_PURE) / (_PURE - _LEAST_PURE), 0, 1)
-    side = 2 * HAND_RADIUS + 1
-    disc = cv2.circle(np.zeros((side, side), np.uint8), (HAND_RADIUS, HAND_RADIUS), HAND_RADIUS, (1,), -1)
-    share = cv2.filter2D(level, -1, disc.astype(np.float32) / disc.sum())
-    # Between equally full places the middle one counts.
-    share += 0.02 * cv2.GaussianBlur(share, (7, 7), 0)
-    rows, columns = np.nonzero(
-        (share >= _LEAST_RED) & (share >= cv2.dilate(share, np.ones((3, 3), np.uint8)))
-    )
-    order = np.argsort(-share[rows, columns], kind="stable")
-    free = level > 0.5
+    pure[red < _BRIGHT] = 0
+    mask = (pure > _PURE).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)
+    mask = np.ascontiguousarray(mask[top : top + height, left : left + width])
+    found: list[tuple[int, int]] = []
+    if mask.size:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, ltype=cv2.CV_16U)
+        for number in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= _LEAST_RED * _DISC.sum())[1:]:
+            x, y, columns, rows = stats[number, :4].tolist()
+            spot = (labels[y : y + rows, x : x + columns] == number).astype(np.float32)
+            found += [(left + x + dx, top + y + dy) for dx, dy in _peel(spot)]
+    return np.array(found[:_MOST_DISCS], np.int64).reshape(-1, 2)
+
+
+def _peel(spot: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Discs that make up a spot [h, w] of 0 and 1, those first that alone can explain its outer pixels."""
+    rim = HAND_RADIUS
+    spot = cv2.copyMakeBorder(spot, rim, rim, rim, rim, cv2.BORDER_CONSTANT)
+    middles = _sums(spot) >= _LEAST_RED * _DISC.sum()
+    explaining = _sums(middles.astype(np.float32))
+    weight = np.where(explaining > 0, spot / np.maximum(explaining, 1), 0).astype(np.float32)
     found = []
-    for x, y in zip(columns[order].tolist(), rows[order].tolist(), strict=True):
-        window = free[y - HAND_RADIUS : y + HAND_RADIUS + 1, x - HAND_RADIUS : x + HAND_RADIUS + 1]
-        if window.shape == disc.shape and (window & (disc > 0)).sum() >= _LEAST_NEW * disc.sum():
-            found.append((x - rim + left, y - rim + top))
-            window[disc > 0] = False
-        if len(found) == _MOST_DISCS:
+    while len(found) < _MOST_DISCS:
+        score = np.where(middles, _sums(weight), 0)
+        y, x = divmod(int(score.argmax()), score.shape[1])
+        window = (slice(y - rim, y + rim + 1), slice(x - rim, x + rim + 1))
+        if not middles[y, x] or float(spot[window][_DISC].sum()) < _LEAST_NEW * _DISC.sum():
             break
-    return np.array(found, np.int64).reshape(-1, 2)
+        found.append((x - rim, y - rim))
+        spot[window][_DISC] = 0
+        weight[window][_DISC] = 0
+        middles[y, x] = False
+    return found
+
+
+def _sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a disc around each pixel adds up to."""
+    sums: NDArray[np.float32] = cv2.filter2D(
+        values, -1, _DISC.astype(np.float32), borderType=cv2.BORDER_CONSTANT
+    )
+    return sums
 
 
 def _edges(picture: Image, discs: NDArray[np.int64]) -> Floats:
@@ -121,10 +145,13 @@ def _edges(picture: Image, discs: NDArray[np.int64]) -> Floats:
     steps = trim[:, None] + np.linspace(0, 1, _SAMPLES) * (1 - 2 * trim[:, None])
     line = np.rint(near[:, None] + steps[..., None] * (far - near)[:, None]).astype(np.int64)
     free = covered[line[..., 1], line[..., 0]] == 0
-    alike = _alike(cv2.blur(picture, (3, 3))[line[..., 1], line[..., 0]])
-    seen = ((alike - _LEAST_SHARE) * free[..., None]).sum(axis=1) / (_SAMPLES * (1 - _LEAST_SHARE))
-    hidden = ~free.any(axis=1)
+    alike = _alike(cv2.blur(picture, (5, 5))[line[..., 1], line[..., 0]])
+    alike = np.where(free[..., None], alike, _UNDER_OTHERS)
+    seen = (alike.mean(axis=1) - _LEAST_SHARE) / (1 - _LEAST_SHARE)
+    hidden = length <= 2 * (HAND_RADIUS + 1)
     seen[(free & (alike.max(axis=-1) == 0)).mean(axis=1) > _MOST_BLACK] = -np.inf
+    palm = seen[:, ::_BONES]
+    palm[(palm < _PALM) & (palm > -np.inf)] = _PALM
     seen[hidden] = (_COVERED - _COVERED_STEP * length[hidden] / HAND_RADIUS)[:, None]
     worth = np.full((len(HAND_EDGES), len(discs), len(discs)), -np.inf)
     worth[:, first, second] = worth[:, second, first] = seen.T
@@ -162,10 +189,31 @@ def _best(discs: NDArray[np.int64], worth: Floats) -> tuple[Hand, list[int]]:
         worth[edge, :, disc] = -np.inf
         hand = _tree(worth)
     points = np.full((21, 2), -1.0)
-    for point, disc in hand.items():
-        points[point] = discs[disc]
-    value = sum(float(worth[edge, hand[a], hand[b]]) for edge, (a, b) in enumerate(HAND_EDGES) if b in hand)
+    sure = _sure(hand, discs, worth)
+    for point in sure:
+        points[point] = discs[hand[point]]
+    value = sum(float(worth[edge, hand[a], hand[b]]) for edge, (a, b) in enumerate(HAND_EDGES) if b in sure)
     return Hand(points, value), list(hand.values())
+
+
+def _sure(hand: dict[int, int], discs: NDArray[np.int64], worth: Floats) -> set[int]:
+    """Points whose edge shows; a finger ends where one does not. Edges of the palm may be hidden."""
+    bones = {
+        far: math.dist(discs[hand[near]], discs[hand[far]])
+        for near, far in HAND_EDGES
+        if near > 0 and far in hand
+    }
+    longest = _LONGEST * float(np.median(list(bones.values()))) if bones else 0.0
+    sure = {0}
+    for edge, (near, far) in enumerate(HAND_EDGES):
+        if far not in hand or near not in sure:
+            continue
+        shows = worth[edge, hand[near], hand[far]] >= _SURE and bones.get(far, 0.0) <= longest
+        if near == 0 and far + 1 in hand:
+            shows = shows or worth[edge + 1, hand[far], hand[far + 1]] >= _SURE
+        if shows:
+            sure.add(far)
+    return sure
 
 
 def _tree(worth: Floats) -> dict[int, int]:

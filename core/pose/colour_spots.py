@@ -17,12 +17,16 @@ BLACK: Final = 60
 _FULL: Final = 196
 _SATURATION: Final = 0.45
 _HUES: Final = len(COLOURS)
-_MAX_CANDIDATES: Final = 24
+# Most discs of a colour, in small drawings and in large ones.
+_MOST_DISCS: Final = (24, 9)
+_LARGE_DRAWING: Final = 150_000
 # Discs: the least part that must show, and what counts as whole.
 _MIN_SHARE: Final = 0.15
 _WHOLE: Final = 0.8
 # Pieces of a limb that others cross are at least this share of the largest.
 _LEAST_PIECE: Final = 0.15
+# Limbs in boxes of more pixels than this are looked at on every other row and column.
+_LARGE: Final = 12_000
 # About as many pixels of a limb are kept.
 _PIXELS: Final = 64
 
@@ -105,7 +109,7 @@ def discs(drawing: Drawing, joint: int) -> tuple[Floats, Floats]:
     corner = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
     box = corner + (stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] - 1) / 2
     places = np.where(share[:, None] > _WHOLE, middles[1:], box) + np.array([left, top])
-    best = np.argsort(-share)[:_MAX_CANDIDATES]
+    best = np.argsort(-share)[: _MOST_DISCS[drawing.full.size > _LARGE_DRAWING]]
     best = best[share[best] > _MIN_SHARE]
     return places[best], np.minimum(share[best], 1.0)
 
@@ -132,7 +136,7 @@ def see_limb(drawing: Drawing, limb: int) -> Limb:
     disc = (drawing.full[top : top + height, left : left + width] == limb + 1).view(np.uint8)
     rim = cv2.dilate(disc, np.ones((reach, reach), np.uint8))
     # Wide limbs need not every pixel.
-    step = max(1, round(drawing.radius / 2))
+    step = max(2 if part.size > _LARGE else 1, round(drawing.radius / 2))
     rows, columns = np.nonzero(_large_spots((part & (1 - rim))[::step, ::step], drawing.radius / step))
     points = np.stack([columns, rows], axis=1) * float(step) + np.array([left, top])
     if len(points) < max(4.0, (drawing.radius / step) ** 2):
@@ -151,7 +155,7 @@ def see_limb(drawing: Drawing, limb: int) -> Limb:
 
 def _large_spots(mask: NDArray[np.uint8], radius: float) -> NDArray[np.bool_]:
     """Connected spots of some size; compression scatters mixed colours in small ones."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4, ltype=cv2.CV_16U)
     areas = stats[:, cv2.CC_STAT_AREA]
     areas[0] = 0
     keep = areas >= max(radius**2, _LEAST_PIECE * float(areas.max(initial=0))) if count > 1 else areas > 0
