@@ -17,6 +17,8 @@ from core.types import FPS
 
 # Presentation times are exact fractions in the file and floats here.
 _EPSILON_S: Final = 1e-4
+# Matroska and WebM round them to milliseconds: a frame may be half of one early or late.
+_ROUNDED_S: Final = 6e-4
 # A header may promise this much more than the last frame shows before we call the file cut off.
 _SLACK_S: Final = 0.25
 _SLACK_FRAMES: Final = 3
@@ -71,7 +73,7 @@ def read_frames(
         shown, read_until_s = None, 0.0
         done = 0
         for time_s, frame in _decoded(container, stream, start):
-            while shown is not None and done < wanted and start + done / fps < time_s - _EPSILON_S:
+            while shown is not None and done < wanted and start + done / fps < time_s - _ROUNDED_S:
                 yield to_rgb(shown)
                 done += 1
             if done == wanted:

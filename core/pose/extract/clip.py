@@ -21,7 +21,7 @@ MAX_FPS: Final = 30.0
 CHUNK: Final = 64
 # The detector looks over every so many frames; in between the people of the frame before lead on.
 LOOK_EVERY: Final = 8
-# Matroska and WebM store whole milliseconds, half a one off: a frame's own time may fall just before it.
+# Matroska and WebM store whole milliseconds: a clip may be half of one longer than its frames.
 _ROUNDING_S: Final = 6e-4
 _EPSILON_FRAMES: Final = 1e-3
 _READ_BYTES: Final = 1024 * 1024
@@ -167,7 +167,7 @@ def _stored(cache: Cache | None, key: str, length: int) -> FoundFrames | None:
 
 def _fresh(work: _Work, run: Sequence[int], progress: _Progress, check: Check) -> Iterator[FoundFrames]:
     """Work on neighbouring chunks, one stream of frames for all of them."""
-    start_s = run[0] * CHUNK / work.fps + _ROUNDING_S
+    start_s = run[0] * CHUNK / work.fps
     stream = read_frames(work.clip, start_s, None, work.fps, sum(map(work.length, run)))
     for chunk in run:
         found = pack(_people(work, chunk, stream, progress, check))

@@ -32,6 +32,14 @@ def test_resampled_by_time(tmp_path: Path, fps: int) -> None:
     assert numbers == [int(k * fps / 16 + 1e-3) for k in range(16)]
 
 
+@pytest.mark.parametrize("fps", [24, 30])
+def test_times_rounded_to_milliseconds_repeat_no_frame(tmp_path: Path, fps: int) -> None:
+    clip = make_clip(tmp_path / "a.mkv", numbered(45), fps=fps)
+    for start in (0, 7, 11):
+        numbers = [number_of(frame) for frame in read_frames(clip, start / fps, fps=fps, limit=30)]
+        assert numbers == list(range(start, start + 30))
+
+
 def test_variable_rate(tmp_path: Path) -> None:
     times = [0, 40, 80, 500, 540, 580, 1000, 1040, 1400, 1480]
     clip = make_clip(tmp_path / "a.mp4", numbered(len(times)), times_ms=times)
