@@ -91,6 +91,7 @@ class PoseSettings:
         bridge: where the first pose is far from the reference's, ease from one to the other over the first
             8 to 16 frames.
         person: number in the list of the range's people, the largest and steadiest first; None is 0.
+        reference_person: number among the people of the reference, the tallest first; None is 0.
     """
 
     engine: PoseEngineName = "auto"
@@ -99,6 +100,7 @@ class PoseSettings:
     smoothing: float = 0.25
     bridge: bool = True
     person: int | None = None
+    reference_person: int | None = None
 
 
 @dataclass(frozen=True)

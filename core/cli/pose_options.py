@@ -67,6 +67,12 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
         help="such as offset:x=0.1,y=-0.02, mirror or drop:left_hand; may be given again",
     )
     parser.add_argument(
+        "--reference-person",
+        type=int,
+        metavar="N",
+        help="whom to fit to where the reference shows several, the tallest first (default: 0)",
+    )
+    parser.add_argument(
         "--reference-keypoints",
         metavar="FILE",
         help="joints of the person in the reference (default: its sidecar, else found)",
@@ -96,6 +102,7 @@ def pose_settings(options: argparse.Namespace) -> PoseSettings:
         smoothing=options.smoothing,
         bridge=not getattr(options, "no_bridge", not _DEFAULTS.bridge),
         person=options.person,
+        reference_person=getattr(options, "reference_person", None),
     )
     check_settings(settings)
     return settings

@@ -91,9 +91,9 @@ class Fitting:
         finder, picture, path = self.finder, self.picture, self.reference
         if finder is None or picture is None or path is None or self.settings.align == "off":
             return None
-        ratio = canvas_hw[1] / canvas_hw[0]
+        ratio, person = canvas_hw[1] / canvas_hw[0], self.settings.reference_person
         return Target(
-            path.name, lambda: find_reference(path, picture, self.keypoints, finder), ratio, required
+            path.name, lambda: find_reference(path, picture, self.keypoints, finder, person), ratio, required
         )
 
 

@@ -135,13 +135,14 @@ def check_settings(settings: PoseSettings) -> None:
             limit="0 s to the motion's end",
             action="Give a time in seconds inside the selected range.",
         )
-    if settings.person is not None and settings.person < 0:
-        raise BadSetting(
-            "The number of a person starts at 0.",
-            value=settings.person,
-            limit="0 or more",
-            action="`pirouette pose extract CLIP --people` lists them.",
-        )
+    for person in (settings.person, settings.reference_person):
+        if person is not None and person < 0:
+            raise BadSetting(
+                "The number of a person starts at 0.",
+                value=person,
+                limit="0 or more",
+                action="`pirouette pose extract FILE --people` lists them.",
+            )
 
 
 def reference_pose(target: Target, settings: PoseSettings, aligned: bool) -> PoseFrame | None:

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from core.pose.extract.engine import Found, Image
-from core.pose.extract.pick import candidates
-from core.pose.extract.tracking import identities_of
+from core.errors import BadSetting
+from core.pose.extract.engine import Image
 from core.pose.files import load_keypoints, sidecar_of
 from core.pose.finder import PoseFinder
 from core.pose.skeleton import PoseFrame, PoseTrack, threshold
 
 
 def find_reference(
-    path: Path, picture: Image, keypoints: Path | None, finder: PoseFinder
+    path: Path, picture: Image, keypoints: Path | None, finder: PoseFinder, person: int | None = None
 ) -> PoseFrame | None:
-    """The largest person of a picture; None where there is nobody.
+    """The tallest person of a picture, or the one asked for; None where there is nobody.
 
     Args:
         path: the picture's file; a sidecar of one frame beside it (``photo.png.pose.json``, or
@@ -25,36 +24,43 @@ def find_reference(
         picture: uint8 RGB [H, W, 3].
         keypoints: a keypoint file to take instead; its first frame counts.
         finder: looks at the picture where no file tells.
+        person: number among the people, the tallest first; None is 0.
 
     Returns:
         Fractions of the picture.
 
     Raises:
         BadPose: the keypoint file cannot be used.
+        BadSetting: there is no such person.
         BadCheckpoint: the engine's files are missing.
     """
     size = (picture.shape[1], picture.shape[0])
     if keypoints is not None:
-        return _person(load_keypoints(keypoints, size))
+        return _chosen(_people(load_keypoints(keypoints, size)), person)
     file = sidecar_of(path)
     track = None if file is None else load_keypoints(file, size)
     if track is not None and len(track.keypoints) == 1:
-        return _person(track)
-    people = finder.in_picture(picture)
-    if not people:
-        return None
-    largest = max(people, key=_area)
-    return threshold(largest.keypoints[None], largest.scores[None])
+        return _chosen(_people(track), person)
+    found = sorted(finder.in_picture(picture), key=lambda one: one.box[1] - one.box[3])
+    return _chosen([threshold(one.keypoints[None], one.scores[None]) for one in found], person)
 
 
-def _person(track: PoseTrack) -> PoseFrame | None:
-    _, ordered = candidates(identities_of(track), len(track.keypoints), track.fps)
-    if not ordered:
-        return None
-    first = ordered[0]
-    return threshold(first.keypoints[:1].astype(np.float64), first.scores[:1].astype(np.float64))
+def _people(track: PoseTrack) -> list[PoseFrame]:
+    """Those of the first frame, the tallest first."""
+    there = np.flatnonzero((track.scores[0] > 0).any(axis=-1)).tolist()
+    there.sort(key=lambda row: -float(np.ptp(track.keypoints[0, row, track.scores[0, row] > 0, 1])))
+    return [threshold(track.keypoints[0], track.scores[0], row) for row in there]
 
 
-def _area(person: Found) -> float:
-    left, top, right, bottom = person.box
-    return (right - left) * (bottom - top)
+def _chosen(people: list[PoseFrame], person: int | None) -> PoseFrame | None:
+    if person is None or not people:
+        return people[0] if people else None
+    if not 0 <= person < len(people):
+        highest = len(people) - 1
+        raise BadSetting(
+            f"There is no person {person} in the reference.",
+            value=person,
+            limit="0" if highest == 0 else f"0 to {highest}",
+            action="Leave the person out to take the tallest one.",
+        )
+    return people[person]

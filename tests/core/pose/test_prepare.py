@@ -201,6 +201,7 @@ def test_the_range_without_a_person_is_named(found: FoundTrack) -> None:
         PoseSettings(align_frame_s=-1.0),
         PoseSettings(align_frame_s=float("inf")),
         PoseSettings(person=-1),
+        PoseSettings(reference_person=-2),
     ],
 )
 def test_settings_out_of_range_are_named(settings: PoseSettings) -> None:
@@ -329,11 +330,20 @@ class TestReference:
         truth, there = joints("Ada")
         assert pose.body[there > 0] == pytest.approx(truth[there > 0], abs=1e-6)
 
-    def test_without_one_the_largest_person_is_found(self, tmp_path: Path) -> None:
+    def test_without_one_the_tallest_person_is_found(self, tmp_path: Path) -> None:
         both = np.concatenate([moved(character("Ada"), 0.0, 0.1, 0.6), character("Emre")], axis=1)
         pose = find_reference(tmp_path / "photo.png", both, None, finder())
         assert pose is not None
         assert pose.body[1, 0] > 0.5
+
+    def test_another_person_can_be_asked_for(self, tmp_path: Path) -> None:
+        both = np.concatenate([moved(character("Ada"), 0.0, 0.1, 0.6), character("Emre")], axis=1)
+        second = find_reference(tmp_path / "photo.png", both, None, finder(), person=1)
+        assert second is not None
+        assert second.body[1, 0] < 0.5
+        with pytest.raises(BadSetting, match="person 2") as caught:
+            find_reference(tmp_path / "photo.png", both, None, finder(), person=2)
+        assert caught.value.limit == "0 to 1"
 
     def test_given_keypoints_go_first(self, tmp_path: Path) -> None:
         save_sidecar(track(1), tmp_path / "mine.json")
