@@ -12,6 +12,7 @@ from typing import Final
 
 from core.errors import BadImage, BadPose, BadSetting
 from core.pose.align import Fit, PoseReport, apply, choose_frame, fit, pose_gap, report
+from core.pose.align.figure import with_neck
 from core.pose.bridge import bridge, bridge_frames
 from core.pose.edit import edit_pose, edit_track
 from core.pose.skeleton import PoseFrame
@@ -110,6 +111,8 @@ def prepare(
     poses = [None if pose is None else edit_pose(pose, edits, ratio) for pose in poses]
     summary = report(before, poses, reference, ratio, fitted)
     poses, bridged = _bridged(poses, reference, ratio, times, settings.bridge and not exact)
+    if not exact:
+        poses = [None if pose is None else with_neck(pose) for pose in poses]
     notes = (*found.track.notes, *_notes(found, target, reference, settings, times, bridged))
     return Prepared(tuple(poses), tuple(before), reference, summary, fitted, at_s, bridged, notes)
 

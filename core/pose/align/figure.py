@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -60,3 +60,14 @@ def figure(pose: PoseFrame, ratio: float) -> Figure:
         points[NECK] = points[list(SHOULDERS)].mean(axis=0)
         seen[NECK] = True
     return Figure(points, seen)
+
+
+def with_neck(pose: PoseFrame) -> PoseFrame:
+    """The pose with a stand-in for a neck that was not seen: it may lie anywhere, mostly at (0, 0), and the
+    negative pose stretches about it.
+    """
+    if pose.subset[NECK] >= 0:
+        return pose
+    body = pose.body.copy()
+    body[NECK] = figure(pose, 1.0).root()
+    return replace(pose, body=body)

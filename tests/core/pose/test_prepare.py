@@ -14,9 +14,10 @@ from core.pose import sources
 from core.pose.files import save_sidecar
 from core.pose.finder import PoseFinder, untold
 from core.pose.motion import Fitting, find_person, inspect_motion, load_motion
+from core.pose.motion_frames import from_poses
 from core.pose.prepare import Target, check_settings, prepare
 from core.pose.reference import find_reference
-from core.pose.skeleton import PoseTrack
+from core.pose.skeleton import PoseTrack, threshold
 from core.pose.sources import FoundTrack, from_file
 from core.types import PoseEdit, PoseSettings, Trim
 from tests.core.pose.demo_people import CHARACTERS, character, clip, engine, joints, moved
@@ -185,6 +186,28 @@ def test_somebody_who_leaves_and_comes_back(found: FoundTrack) -> None:
     ready = prepare(from_file(away, None), times(36), target(), OFF)
     assert [pose is None for pose in ready.poses] == [False] * 9 + [True] * 18 + [False] * 9
     assert any("0.6 to 1.7 s" in note for note in ready.notes)
+
+
+def test_where_unseen_joints_lie_changes_nothing() -> None:
+    """Neither fitting, report, bridge nor negative pose may look at a joint that was not seen."""
+    rng = np.random.default_rng(3)
+    figures, person = track(12, seed=1), track(1, seed=2)
+    for each, hidden in ((figures, rng.uniform(size=(12, 1, 134)) < 0.2), (person, np.arange(134) % 7 == 1)):
+        each.scores[np.broadcast_to(hidden, each.scores.shape)] = 0
+        each.keypoints[each.scores == 0] = 0
+    results = []
+    for place in (0.0, 2.5):
+        for each in (figures, person):
+            each.keypoints[each.scores == 0] = place
+        pose = threshold(person.keypoints[0], person.scores[0])
+        unseen_neck = Target("picture.png", lambda pose=pose: pose, 0.7)  # type: ignore[misc]
+        ready = prepare(from_file(figures, None), times(12), unseen_neck)
+        assert ready.bridged
+        results.append((ready.report, from_poses(ready.poses, CANVAS, True, 1, still)))
+    (report, drawn), (other_report, other) = results
+    assert report == other_report
+    assert (drawn.positive == other.positive).all()
+    assert (drawn.negative == other.negative).all()
 
 
 def test_the_range_without_a_person_is_named(found: FoundTrack) -> None:
