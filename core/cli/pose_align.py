@@ -122,12 +122,8 @@ class _Job:
         return prepare(found, times, target, settings, self.fitting.edits, exact)
 
     def as_rendered(self, kind: MotionKind) -> _Job:
-        """A render uses the drawings of a skeleton video as they are, unless it is told otherwise."""
-        settings = self.fitting.settings
-        if kind != "skeleton" or settings.align != "auto" or self.fitting.edits:
-            return self
-        settings = replace(settings, align="off", smoothing=0.0)
-        return replace(self, fitting=replace(self.fitting, settings=settings))
+        """With the settings that a render takes for this kind of motion."""
+        return replace(self, fitting=replace(self.fitting, settings=self.fitting.settings_for(kind)))
 
 
 def _open(options: argparse.Namespace, settings: PoseSettings) -> _Job:

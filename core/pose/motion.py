@@ -16,12 +16,12 @@ from core.media.read import read_frames
 from core.pose import sources
 from core.pose.colour import has_skeleton
 from core.pose.finder import OnFrame, PoseFinder, untold
+from core.pose.fitting import Fitting
 from core.pose.motion_frames import Frames, from_poses, from_video
 from core.pose.motion_input import MotionInfo, OpenedMotion, open_motion, output_times, require_person
-from core.pose.prepare import Prepared, Target, prepare, wants_fit
-from core.pose.reference import find_reference
+from core.pose.prepare import Prepared, prepare, wants_fit
 from core.pose.sources import FoundTrack, no_skeleton, nobody
-from core.types import FPS, MotionKind, PoseEdit, PoseSettings, Trim
+from core.types import FPS, MotionKind, Trim
 
 # A filmed clip is looked at this often, in frames a second, until somebody is seen.
 _LOOKS_A_SECOND: Final = 4
@@ -60,41 +60,6 @@ class MotionFrames:
     sound: Path | None
     notes: tuple[str, ...]
     pose: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How keypoints come to the reference.
-
-    Attributes:
-        finder: finds people; None where none are to be found.
-        reference: the reference's file.
-        picture: the reference, uint8 RGB [H, W, 3].
-        keypoints: of the reference.
-        settings: how.
-        edits: changes by hand.
-        fill: fill short gaps.
-        sha256: of the motion's content, where it is known.
-    """
-
-    finder: PoseFinder | None = None
-    reference: Path | None = None
-    picture: NDArray[np.uint8] | None = None
-    keypoints: Path | None = None
-    settings: PoseSettings = PoseSettings(align="off", smoothing=0.0, bridge=False)  # noqa: RUF009 (frozen)
-    edits: tuple[PoseEdit, ...] = ()
-    fill: bool = True
-    sha256: str | None = None
-
-    def target(self, canvas_hw: tuple[int, int], required: bool) -> Target | None:
-        """What poses are fitted to on a canvas; None where there is no reference."""
-        finder, picture, path = self.finder, self.picture, self.reference
-        if finder is None or picture is None or path is None or self.settings.align == "off":
-            return None
-        ratio, person = canvas_hw[1] / canvas_hw[0], self.settings.reference_person
-        return Target(
-            path.name, lambda: find_reference(path, picture, self.keypoints, finder, person), ratio, required
-        )
 
 
 def inspect_motion(
@@ -177,7 +142,7 @@ def load_motion(
     if found is not None:
         target = fitting.target(canvas_hw, required=opened.info.kind == "driving")
         times = output_times(opened.start_s, count)
-        ready = prepare(found, times, target, fitting.settings, fitting.edits)
+        ready = prepare(found, times, target, fitting.settings_for(opened.info.kind), fitting.edits)
         drawn = from_poses(ready.poses, canvas_hw, hands, negative_seed, check)
         notes = (*ready.notes, *drawn.notes, *(fitting.finder.notes if fitting.finder else ()))
         return _result(motion, opened, replace(drawn, notes=notes), ready)
@@ -203,10 +168,7 @@ def find_person(
         as ``load_motion``.
     """
     opened = open_motion(motion, keypoints, kind, trim)
-    joints = replace(fitting, settings=replace(fitting.settings, align="on"))
-    found = _find(motion, opened, opened.info.frames_at_16, joints, check, on_frame)
-    assert found is not None, "only a skeleton video that is used as it is has no joints"
-    return found, opened.info
+    return _person(motion, opened, opened.info.frames_at_16, fitting, check, on_frame), opened.info
 
 
 def choose_frames(available: int, asked: int | None, limit: int | None = None) -> int:
@@ -235,14 +197,20 @@ def _find(
     motion: Path, opened: OpenedMotion, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
 ) -> FoundTrack | None:
     """One person of the range; None for a skeleton video that is used as it is."""
+    if opened.info.kind == "skeleton" and fitting.settings.align != "on" and not fitting.edits:
+        return None
+    return _person(motion, opened, count, fitting, check, on_frame)
+
+
+def _person(
+    motion: Path, opened: OpenedMotion, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
+) -> FoundTrack:
     settings = fitting.settings
     if opened.track is not None:
         require_person(opened.track, opened.start_s, count, motion)
         fill = fitting.fill and wants_fit(settings, opened.track.aligned)
         return sources.from_file(opened.track, settings.person, fill)
     if opened.info.kind == "skeleton":
-        if settings.align != "on" and not fitting.edits:
-            return None
         return sources.from_drawings(motion, opened.start_s, opened.end_s, count, check)
     if fitting.finder is None:
         raise BadSetting(

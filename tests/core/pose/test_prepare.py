@@ -330,6 +330,25 @@ class TestMotion:
         lit = [np.argwhere(m.positive[0].max(axis=-1) > 0) for m in (fitted, edited)]
         assert np.ptp(lit[1][:, 0]) < np.ptp(lit[0][:, 0])
 
+    def test_an_edit_of_a_skeleton_video_changes_nothing_else(self, tmp_path: Path) -> None:
+        save_sidecar(track(1), tmp_path / "a.json")
+        drawn = load_motion(tmp_path / "a.json", canvas_hw=(640, 480))
+        video = clip(tmp_path / "skeleton.mp4", [drawn.positive[0]] * 5)
+        edits = (PoseEdit("offset", {"y": 0.05}),)
+        fitting = self.fitting(PoseSettings(), edits=edits)
+        moved_down = load_motion(video, canvas_hw=(640, 480), fitting=fitting)
+        same = np.abs(moved_down.positive[:, 32:].astype(int) - drawn.positive[0, :-32]).mean(axis=(1, 2, 3))
+        assert same.max() < 1.5
+
+    def test_gaps_of_aligned_keypoints_stay_for_a_check_as_for_a_render(self, tmp_path: Path) -> None:
+        figures = replace(track(5), aligned=True)
+        figures.scores[2] = 0
+        save_sidecar(figures, tmp_path / "a.json")
+        fitting = self.fitting()
+        found, _ = find_person(tmp_path / "a.json", None, "auto", Trim(), fitting, still, untold)
+        assert found.pose(2) is None
+        assert load_motion(tmp_path / "a.json", canvas_hw=CANVAS, fitting=fitting).positive[2].max() == 0
+
     def test_cancel_works_between_frames(self, dance: Path) -> None:
         calls = 0
 
