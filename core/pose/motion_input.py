@@ -11,7 +11,7 @@ from core.media.read import frames_in, selection
 from core.pose.extract.gaps import Gaps
 from core.pose.files import load_keypoints
 from core.pose.motion_kind import resolve
-from core.pose.skeleton import PoseTrack
+from core.pose.skeleton import PoseTrack, shown
 from core.pose.sources import FoundTrack, nobody
 from core.types import FPS, MotionKind, Trim
 
@@ -84,7 +84,7 @@ def open_motion(motion: Path, keypoints: Path | None, kind: MotionKind, trim: Tr
 def require_person(track: PoseTrack, start_s: float, count: int, motion: Path) -> None:
     """Raises ``BadPose`` where a keypoint file has nobody in the range of ``count`` output frames."""
     here = FoundTrack(track, 0.0, (), Gaps(0, ())).indices(output_times(start_s, count))
-    if not (track.scores[here] > 0).any():
+    if not shown(track.scores[here]).any():
         raise nobody(motion, count)
 
 

@@ -10,7 +10,7 @@ from core.errors import BadSetting
 from core.pose.extract.engine import Image
 from core.pose.files import load_keypoints, sidecar_of
 from core.pose.finder import PoseFinder
-from core.pose.skeleton import PoseFrame, PoseTrack, threshold
+from core.pose.skeleton import PoseFrame, PoseTrack, shown, threshold
 
 
 def find_reference(
@@ -41,13 +41,14 @@ def find_reference(
     track = None if file is None else load_keypoints(file, size)
     if track is not None and len(track.keypoints) == 1:
         return _chosen(_people(track), person)
-    found = sorted(finder.in_picture(picture), key=lambda one: one.box[1] - one.box[3])
+    found = [one for one in finder.in_picture(picture) if shown(one.scores)]
+    found.sort(key=lambda one: one.box[1] - one.box[3])
     return _chosen([threshold(one.keypoints[None], one.scores[None]) for one in found], person)
 
 
 def _people(track: PoseTrack) -> list[PoseFrame]:
     """Those of the first frame, the tallest first."""
-    there = np.flatnonzero((track.scores[0] > 0).any(axis=-1)).tolist()
+    there = np.flatnonzero(shown(track.scores[0])).tolist()
     there.sort(key=lambda row: -float(np.ptp(track.keypoints[0, row, track.scores[0, row] > 0, 1])))
     return [threshold(track.keypoints[0], track.scores[0], row) for row in there]
 

@@ -116,6 +116,13 @@ class PoseTrack:
         return len(self.keypoints) / self.fps
 
 
+def shown(scores: Floats) -> NDArray[np.bool_]:
+    """[..., 134] -> [...], whether anything of a person is drawn: feet are not, nor is a face alone."""
+    body = (scores[..., BODY] > SCORE_THRESHOLD).any(axis=-1)
+    hands = (scores[..., LEFT_HAND.start : JOINTS] >= SCORE_THRESHOLD).any(axis=-1)
+    return np.asarray(body | hands)
+
+
 def coco_to_openpose(keypoints: Floats, scores: Floats) -> tuple[Floats, Floats]:
     """COCO-WholeBody to OpenPose order, with a neck between the shoulders.
 

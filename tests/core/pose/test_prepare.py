@@ -397,6 +397,17 @@ class TestReference:
         wall = np.full((64, 64, 3), 200, np.uint8)
         assert find_reference(tmp_path / "wall.png", wall, None, finder()) is None
 
+    def test_somebody_of_whom_nothing_would_be_drawn_is_nobody(self, tmp_path: Path) -> None:
+        faint = track(1)
+        faint.scores[:] = 0.3
+        save_sidecar(faint, tmp_path / "faint.json")
+        assert (
+            find_reference(CHARACTERS / "Ada.png", character("Ada"), tmp_path / "faint.json", finder())
+            is None
+        )
+        with pytest.raises(BadPose, match=r"Nobody was found .*faint\.json"):
+            inspect_motion(tmp_path / "faint.json")
+
     def test_a_clip_and_a_picture_of_one_name_keep_their_own_sidecars(
         self, dance: Path, tmp_path: Path
     ) -> None:
