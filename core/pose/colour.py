@@ -1,9 +1,9 @@
 """Read a skeleton back from its drawing by colour.
 
 Joint i is a disc in full colour i, limb i an ellipse in the same colour dimmed to 0.6, twenty degrees of hue
-from one colour to the next. Discs, and the ends of limbs where a disc is covered (a wrist under its hand),
-give candidates for each joint; the tree of limbs then picks the set that explains the drawing best,
-and so keeps knees apart from hand points of the same red. Works at any scale and through JPEG and H.264.
+from one colour to the next. Discs and ends of limbs are candidates (``colour_spots``), the tree of limbs
+picks among them (``colour_tree``), joints covered in part are fitted to the picture (``colour_fit``), and
+hands are read from their discs and edges (``colour_hands``). Works at any scale, through JPEG and H.264.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose.colour_fit import Canvas, fit
+from core.pose.colour_fit import fit
 from core.pose.colour_hands import read_hands, sided
+from core.pose.colour_patch import Canvas
 from core.pose.colour_spots import BLACK, Drawing, colours, lit, separate
 from core.pose.colour_tree import choose
 from core.pose.draw import COLOURS, JOINT_RADIUS, Image
@@ -77,7 +78,7 @@ def read_back(image: Image) -> PoseFrame | None:
         return None
     left, top, part = _cut(image)
     drawing, step = _separated(part)
-    scale = _scale((drawing.radius + _RADIUS_LOSS) * step)
+    scale = _scale((drawing.radius + _RADIUS_LOSS) * step, _SNAP * step)
     canvas = _at_drawn_scale(part, scale)
     hands = read_hands(canvas)
     joints = _body(drawing, canvas, np.array(part.shape[1::-1]) / drawing.full.shape[::-1], scale)
@@ -108,16 +109,18 @@ def _separated(part: Image) -> tuple[Drawing, int]:
     """Joints and limbs told apart, at half the size where discs allow it, and how many times smaller."""
     height, width = part.shape[:2]
     if height * width > _LARGE:
-        half = separate(cv2.resize(part, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+        half = separate(
+            cv2.resize(part, (width // 2, height // 2), interpolation=cv2.INTER_AREA), halved=True
+        )
         if half.radius >= _LEAST_HALF:
             return half, 2
     return separate(part), 1
 
 
-def _scale(radius: float) -> float:
-    """How many pixels wide one pixel of the drawing has become, from the radius of discs."""
+def _scale(radius: float, snap: float) -> float:
+    """How many pixels wide a drawn pixel has become, from the radius of discs; a usual value if near."""
     scale = radius / JOINT_RADIUS
-    return next((usual for usual in _USUAL_SCALES if abs(scale / usual - 1) < _SNAP), scale)
+    return next((usual for usual in _USUAL_SCALES if abs(scale / usual - 1) < snap), scale)
 
 
 def _at_drawn_scale(part: Image, scale: float) -> Image:
@@ -132,7 +135,7 @@ def _body(drawing: Drawing, picture: Image, ratio: Floats, scale: float) -> dict
     """joint -> x and y in pixels of the cut picture, the middle of its first pixel being at a half.
 
     Args:
-        drawing: what stage by stage is chosen from; ``ratio`` of its pixels make one of the cut picture.
+        drawing: the cut picture with joints and limbs told apart, perhaps smaller.
         picture: the cut picture at the scale it was drawn.
         ratio: pixels of the cut picture in one of ``drawing``, x and y.
         scale: pixels of the cut picture in one of ``picture``.

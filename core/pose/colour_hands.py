@@ -22,11 +22,10 @@ from core.pose.skeleton import HAND_EDGES, Floats
 
 _FINGERS: Final = 5
 _BONES: Final = 4
-# How bright a point's red is, and by how much it stands out at least; limbs have 153.
-_PURE: Final = 100
-_BRIGHT: Final = 165
+# From and up to which colour a pixel belongs to a point; limbs have a red of 153.
+_RED: Final = ((165, 0, 0), (255, 90, 90))
 # Of a disc, this share must be red, and this share must not belong to discs that were found before it.
-_LEAST_RED: Final = 0.68
+_LEAST_RED: Final = 0.9
 _LEAST_NEW: Final = 0.35
 _MOST_DISCS: Final = 60
 _FEWEST_DISCS: Final = 5
@@ -54,6 +53,8 @@ _TAKEN: Final = 0.8
 _RETRIES: Final = 8
 _OFFSETS: Final = np.mgrid[-HAND_RADIUS : HAND_RADIUS + 1, -HAND_RADIUS : HAND_RADIUS + 1]
 _DISC: Final = (_OFFSETS**2).sum(axis=0) <= HAND_RADIUS**2
+# What compression leaves of a disc.
+_CORE: Final = (_OFFSETS**2).sum(axis=0) <= (HAND_RADIUS - 1) ** 2
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,14 @@ def read_hands(picture: Image) -> list[Hand]:
 
 def _discs(picture: Image) -> NDArray[np.int64]:
     """Middles [n, 2] of red discs, each with pixels of its own."""
-    red, green, blue = cv2.split(picture)
-    pure = cv2.subtract(red, cv2.max(green, blue))
-    pure[red < _BRIGHT] = 0
-    mask = (pure > _PURE).view(np.uint8)
+    mask = cv2.inRange(picture, *_RED)
     left, top, width, height = cv2.boundingRect(mask)
     mask = np.ascontiguousarray(mask[top : top + height, left : left + width])
     found: list[tuple[int, int]] = []
     if mask.size:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, ltype=cv2.CV_16U)
-        for number in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= _LEAST_RED * _DISC.sum())[1:]:
+        large = stats[1:, cv2.CC_STAT_AREA] >= _LEAST_RED * _CORE.sum()
+        for number in np.flatnonzero(large) + 1:
             x, y, columns, rows = stats[number, :4].tolist()
             spot = (labels[y : y + rows, x : x + columns] == number).astype(np.float32)
             found += [(left + x + dx, top + y + dy) for dx, dy in _peel(spot)]
@@ -108,10 +107,10 @@ def _peel(spot: NDArray[np.float32]) -> list[tuple[int, int]]:
     """Discs that make up a spot [h, w] of 0 and 1, those first that alone can explain its outer pixels."""
     rim = HAND_RADIUS
     spot = cv2.copyMakeBorder(spot, rim, rim, rim, rim, cv2.BORDER_CONSTANT)
-    middles = _sums(spot) >= _LEAST_RED * _DISC.sum()
+    middles = _sums(spot, _CORE) >= _LEAST_RED * _CORE.sum()
     explaining = _sums(middles.astype(np.float32))
     weight = np.where(explaining > 0, spot / np.maximum(explaining, 1), 0).astype(np.float32)
-    found = []
+    found: list[tuple[int, int]] = []
     while len(found) < _MOST_DISCS:
         score = np.where(middles, _sums(weight), 0)
         y, x = divmod(int(score.argmax()), score.shape[1])
@@ -125,10 +124,10 @@ def _peel(spot: NDArray[np.float32]) -> list[tuple[int, int]]:
     return found
 
 
-def _sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sums(values: NDArray[np.float32], disc: NDArray[np.bool_] = _DISC) -> NDArray[np.float32]:
     """What a disc around each pixel adds up to."""
     sums: NDArray[np.float32] = cv2.filter2D(
-        values, -1, _DISC.astype(np.float32), borderType=cv2.BORDER_CONSTANT
+        values, -1, disc.astype(np.float32), borderType=cv2.BORDER_CONSTANT
     )
     return sums
 

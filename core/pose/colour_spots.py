@@ -19,7 +19,6 @@ _SATURATION: Final = 0.45
 _HUES: Final = len(COLOURS)
 # Most discs of a colour, in small drawings and in large ones.
 _MOST_DISCS: Final = (24, 9)
-_LARGE_DRAWING: Final = 150_000
 # Discs: the least part that must show, and what counts as whole.
 _MIN_SHARE: Final = 0.15
 _WHOLE: Final = 0.8
@@ -33,11 +32,19 @@ _PIXELS: Final = 64
 
 @dataclass(frozen=True)
 class Drawing:
-    """Limbs and joints told apart: ``dim`` and ``full`` [h, w], colour number 1..18 or 0; radius of discs."""
+    """Limbs and joints told apart.
+
+    Attributes:
+        dim: [h, w], number 1..18 of a limb's colour, or 0.
+        full: the same of a joint's colour.
+        radius: of discs, in pixels, as measured.
+        halved: it was made of a picture twice as large.
+    """
 
     dim: NDArray[np.uint8]
     full: NDArray[np.uint8]
     radius: float
+    halved: bool = False
 
 
 def lit(image: Image) -> NDArray[np.uint8]:
@@ -59,13 +66,13 @@ def colours(image: Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return number, strongest
 
 
-def separate(image: Image) -> Drawing:
+def separate(image: Image, halved: bool = False) -> Drawing:
     """Tell joints from limbs in a picture that is cut to the drawing."""
     colour, strongest = colours(image)
     colour[strongest < BLACK] = 0
     full = np.where(strongest >= _FULL, colour, 0).astype(np.uint8)
     dim = np.where(strongest < _FULL, colour, 0).astype(np.uint8)
-    return Drawing(dim, full, _radius(full))
+    return Drawing(dim, full, _radius(full), halved)
 
 
 def _radius(full: NDArray[np.uint8]) -> float:
@@ -97,7 +104,8 @@ def discs(drawing: Drawing, joint: int) -> tuple[Floats, Floats]:
     part, left, top = _part(drawing.full, joint, margin=int(2 * drawing.radius) + 2)
     if not part.size:
         return np.zeros((0, 2)), np.zeros(0)
-    side = max(1, round(drawing.radius)) | 1
+    # In large drawings discs seldom touch, so that whatever is thin can go.
+    side = max(3 if drawing.halved else 1, round(drawing.radius)) | 1
     solid = cv2.morphologyEx(part, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     x, y, width, height = cv2.boundingRect(solid)
     if not width:
@@ -109,7 +117,7 @@ def discs(drawing: Drawing, joint: int) -> tuple[Floats, Floats]:
     corner = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
     box = corner + (stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] - 1) / 2
     places = np.where(share[:, None] > _WHOLE, middles[1:], box) + np.array([left, top])
-    best = np.argsort(-share)[: _MOST_DISCS[drawing.full.size > _LARGE_DRAWING]]
+    best = np.argsort(-share)[: _MOST_DISCS[drawing.halved]]
     best = best[share[best] > _MIN_SHARE]
     return places[best], np.minimum(share[best], 1.0)
 

@@ -24,8 +24,8 @@ def track_from_frames(frames: Iterable[Image], fps: float, check: Check = lambda
 
     Returns:
         one person in fractions of the picture: score 1 where a point was read, else 0. Body joints that were
-        not read lie amid the others, since the negative pose turns on the neck; hand points, and all points of
-        a frame without a skeleton, are 0, 0. A note counts skeletons that could not be read.
+        not read lie amid the others, since the negative pose turns on the neck; other points that were not
+        read, and all of a frame without a skeleton, are 0, 0. A note counts skeletons that could not be read.
 
     Raises:
         BadPose: no frames.
