@@ -5,6 +5,7 @@ Source: MediaPipe 0.10.21, modules/hand_landmark and modules/holistic_landmark (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,10 @@ _PALM: Final = (0, 1, 2, 5, 9, 13, 17)
 # near to each other are one hand.
 _FAR: Final = 0.75
 _ONE: Final = 0.35
+# In lengths of the forearm: how far beyond the wrist the hand's middle is, and the side of a square about it.
+_BEYOND: Final = 0.3
+_SIDE_OF_FOREARM: Final = 1.1
+_WIDER: Final = 1.4
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,41 @@ class Hand:
         return 2 * float(np.hypot(*(self.points[9] - self.points[0])))
 
 
+@dataclass(frozen=True)
+class Arm:
+    """Where an arm ends: elbow, wrist, roots of the index and of the little finger, [2] each, pixels."""
+
+    elbow: Floats
+    wrist: Floats
+    index: Floats
+    little: Floats
+
+
 class HandFinder:
     """Finds the points of the hand in a square."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._network = Network(path, _SIDE, (63, 1, 1), threads)
 
-    def find(self, picture: Levels, wrist: Floats, index: Floats, little: Floats) -> Hand:
-        """The hand whose wrist and roots of index and little finger are about there (pixels, [2])."""
-        hand = self._look(picture, _first_square(wrist, index, little))
-        if hand.present < MIN_PRESENT:
-            return hand
-        # The arm's idea of the hand is rough; the hand's own is not.
-        again = self._look(picture, _square_of(hand.points))
-        return again if again.present >= MIN_PRESENT else hand
+    def find(self, picture: Levels, arm: Arm, before: Floats | None = None) -> Hand | None:
+        """The hand at the end of an arm, None where none is seen.
+
+        Args:
+            picture: where to look.
+            arm: where it ends.
+            before: the hand's points [21, 2] one frame earlier, in pixels, if it was there.
+        """
+        if before is not None:
+            hand = self._look(picture, _square_of(before))
+            if _belongs(hand, arm.wrist):
+                return hand
+        for square in _squares(arm):
+            hand = self._look(picture, square)
+            if _belongs(hand, arm.wrist):
+                # The arm's idea of the hand is rough; the hand's own is not.
+                again = self._look(picture, _square_of(hand.points))
+                return again if _belongs(again, arm.wrist) else hand
+        return None
 
     def _look(self, picture: Levels, square: Square) -> Hand:
         raw, present, right = self._network.run(picture.cut(square, _SIDE), 0.0, 1.0)
@@ -63,35 +89,40 @@ class HandFinder:
 
 
 def tell_apart(hands: dict[str, Hand], wrists: dict[str, Floats]) -> dict[str, Hand]:
-    """The hands that are hands of their own arm.
-
-    Where arms cross, both look at the same hand: it goes to the arm whose wrist is nearer.
+    """Where arms cross, both may find the same hand: it goes to the arm whose wrist is nearer.
 
     Args:
         hands: "left" and "right" as far as found.
         wrists: [2] in pixels of the same.
     """
-    kept = {
-        side: hand
-        for side, hand in hands.items()
-        if hand.present >= MIN_PRESENT and _away(hand, wrists[side]) <= _FAR * hand.length
-    }
-    if len(kept) == 2:
-        left, right = kept["left"], kept["right"]
-        if _away(left, right.points[0]) < _ONE * max(left.length, right.length):
-            del kept["left" if _away(left, wrists["left"]) > _away(right, wrists["right"]) else "right"]
-    return kept
+    if len(hands) < 2:
+        return hands
+    left, right = hands["left"], hands["right"]
+    if _away(left, right.points[0]) >= _ONE * max(left.length, right.length):
+        return hands
+    nearer = "left" if _away(left, wrists["left"]) <= _away(right, wrists["right"]) else "right"
+    return {nearer: hands[nearer]}
+
+
+def _belongs(hand: Hand, wrist: Floats) -> bool:
+    return hand.present >= MIN_PRESENT and _away(hand, wrist) <= _FAR * hand.length
 
 
 def _away(hand: Hand, place: Floats) -> float:
     return float(np.hypot(*(hand.points[0] - place)))
 
 
-def _first_square(wrist: Floats, index: Floats, little: Floats) -> Square:
-    centre = (2 * index + little) / 3
-    side = 2 * float(np.hypot(*(centre - wrist)))
-    square = Square(float(centre[0]), float(centre[1]), max(side, 1.0), upright(wrist, centre))
-    return square.moved(0.0, -0.1, 2.7)
+def _squares(arm: Arm) -> Iterator[Square]:
+    """Where the hand may be: where the body network has its fingers, then straight on from the forearm."""
+    centre = (2 * arm.index + arm.little) / 3
+    side = 2 * float(np.hypot(*(centre - arm.wrist)))
+    square = Square(float(centre[0]), float(centre[1]), max(side, 1.0), upright(arm.wrist, centre))
+    yield square.moved(0.0, -0.1, 2.7)
+    forearm = arm.wrist - arm.elbow
+    length = float(np.hypot(*forearm))
+    centre = arm.wrist + _BEYOND * forearm
+    for angle, share in ((upright(arm.elbow, arm.wrist), _SIDE_OF_FOREARM), (0.0, _WIDER * _SIDE_OF_FOREARM)):
+        yield Square(float(centre[0]), float(centre[1]), max(share * length, 1.0), angle)
 
 
 def _square_of(points: Floats) -> Square:

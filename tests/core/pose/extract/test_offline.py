@@ -12,7 +12,7 @@ from core.catalogue.pose_models import offline_models
 from core.errors import BadCheckpoint
 from core.pose.extract.crops import Levels, Square, upright
 from core.pose.extract.engine import Found
-from core.pose.extract.hand import Hand, tell_apart
+from core.pose.extract.hand import Arm, Hand, HandFinder, tell_apart
 from core.pose.extract.litert import Network
 from core.pose.extract.offline import OfflineEngine
 from core.pose.skeleton import LEFT_HAND, RIGHT_HAND, Floats
@@ -108,9 +108,36 @@ def test_hands_hang_on_their_own_arms() -> None:
     # Both found the same hand: it goes to the nearer wrist.
     near = {"left": np.array([101.0, 52.0]), "right": np.array([108.0, 58.0])}
     assert set(tell_apart({"left": left, "right": left}, near)) == {"left"}
-    far = {"left": np.array([130.0, 90.0])}
-    assert tell_apart({"left": left}, far) == {}
-    assert tell_apart({"left": Hand(points, 0.2, 0.5)}, {"left": points[0]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("answers", "looks", "found"),
+    [
+        ("y", 1, True),  # where it was before: one look
+        ("nyy", 3, True),  # lost, seen from the arm: a second, closer look
+        ("nyn", 3, True),  # the closer look failed: the rough one stands
+        ("nnnyy", 5, True),  # only straight on from the forearm
+        ("nnnn", 4, False),
+        ("fnnn", 4, False),  # a hand far from the wrist is another arm's
+    ],
+)
+def test_a_hand_is_looked_for_where_it_was_then_where_the_arm_ends(
+    answers: str, looks: int, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    palm = np.zeros((21, 2)) + [100.0, 100.0]
+    palm[9] = [100, 80]
+    hands = {
+        "y": Hand(palm, 0.9, 0.5),
+        "n": Hand(palm, 0.1, 0.5),
+        "f": Hand(palm + np.array([90.0, 0.0]), 0.9, 0.5),
+    }
+    finder = HandFinder(offline_models().files["hand"], 1)
+    left = list(answers)
+    monkeypatch.setattr(finder, "_look", lambda *_: hands[left.pop(0)])
+    arm = Arm(*(np.array(place) for place in ((100.0, 180.0), (100.0, 105.0), (95.0, 80.0), (110.0, 82.0))))
+    hand = finder.find(Levels(np.zeros((200, 200, 3), np.uint8)), arm, palm)
+    assert (hand is not None) == found
+    assert len(answers) - len(left) == looks
 
 
 def test_a_hand_is_there_as_a_whole_or_not_at_all() -> None:
