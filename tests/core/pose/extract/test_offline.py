@@ -124,7 +124,7 @@ def test_hands_hang_on_their_own_arms() -> None:
 def test_a_hand_is_looked_for_where_it_was_then_where_the_arm_ends(
     answers: str, looks: int, found: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    palm = np.zeros((21, 2)) + [100.0, 100.0]
+    palm = np.full((21, 2), 100.0)
     palm[9] = [100, 80]
     hands = {
         "y": Hand(palm, 0.9, 0.5),
