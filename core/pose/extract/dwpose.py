@@ -49,7 +49,7 @@ _BATCH: Final = 4
 _FEWEST_JOINTS: Final = 3
 # Two skeletons are one person where the joints that both have lie this close, in heights of the person.
 _SAME_PERSON: Final = 0.05
-_CODE: Final = "dwpose-1"
+_CODE: Final = "dwpose-2"
 
 
 class DwposeEngine:
@@ -101,7 +101,7 @@ class DwposeEngine:
         found = self._estimate(picture, seen[:MOST_PEOPLE])
         if not looked:
             found = [_moved(person) for person in found if _joints_seen(person) >= _FEWEST_JOINTS]
-        return _each_once(sorted(found, key=lambda person: -person.score))
+        return _each_once(sorted(found, key=lambda person: -person.score), width / height)
 
     def _detect(self, picture: Image, known: Sequence[Seen]) -> list[Seen]:
         given, scale = boxes.letterbox(picture)
@@ -166,18 +166,21 @@ def _joints_seen(person: Found) -> int:
     return int((person.scores[BODY] > SCORE_THRESHOLD).sum())
 
 
-def _each_once(people: Sequence[Found]) -> list[Found]:
-    """Without second skeletons of a person, of whom two boxes may be found: the surer one stays."""
+def _each_once(people: Sequence[Found], ratio: float) -> list[Found]:
+    """Without second skeletons of a person, of whom two boxes may be found: the surer one stays.
+
+    ``ratio`` is width / height of the picture.
+    """
     kept: list[Found] = []
     for person in people:
-        if not any(_same_person(person, other) for other in kept):
+        if not any(_same_person(person, other, ratio) for other in kept):
             kept.append(person)
     return kept
 
 
-def _same_person(first: Found, second: Found) -> bool:
+def _same_person(first: Found, second: Found, ratio: float) -> bool:
     both = (first.scores[BODY] > SCORE_THRESHOLD) & (second.scores[BODY] > SCORE_THRESHOLD)
     if both.sum() < _FEWEST_JOINTS:
         return False
-    apart = np.abs(first.keypoints[BODY][both] - second.keypoints[BODY][both]).max(axis=1)
+    apart = np.abs((first.keypoints - second.keypoints)[BODY][both] * [ratio, 1.0]).max(axis=1)
     return bool(apart.mean() < _SAME_PERSON * (second.box[3] - second.box[1]))

@@ -222,6 +222,19 @@ def test_one_person_found_twice_counts_once(engine: DwposeEngine) -> None:
     assert kept.score == person.score
 
 
+def test_two_who_stand_together_in_a_wide_picture_are_two(engine: DwposeEngine) -> None:
+    """A small share of the width is many pixels there."""
+    picture = stage(12000, 300)
+    boxes = [(left, 100, left + 80, 200) for left in (4000, 4110)]
+    discs = [paint(picture, box, HIDDEN_CLOTHES) for box in boxes]
+    size = np.array([12000, 300, 12000, 300])
+    before = [Found(np.zeros((134, 2)), np.zeros(134), tuple(box / size), 0.9) for box in boxes]
+    people = engine.people(picture, before, look=False)
+    assert len(people) == 2
+    for person, places in zip(people, discs, strict=True):
+        assert distances(person, places, picture).max() <= 1.5
+
+
 def test_in_a_crowd_the_surest_are_kept(engine: DwposeEngine) -> None:
     picture = stage(1600, 400)
     boxes = [(10 + 78 * index, 100, 70 + 78 * index, 300) for index in range(20)]
