@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, get_args
 
 from core.cli import pose_align, pose_draw, pose_extract
 from core.cli.pose_options import add_align, add_finding, add_fitting, add_range
+from core.errors import BadSetting
+from core.media.disk import LARGEST_PID, check_names, part_file
 from core.types import MotionKind
 
 _OUT = "OUT.json|npz|mp4"
+_INPUTS: Final = ("motion", "keypoints", "reference", "reference_keypoints")
+_OUTPUTS: Final = ("output", "picture")
+Run = Callable[[argparse.Namespace], int]
 
 
 def add_parser(verbs: Any) -> None:
@@ -90,10 +97,32 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
-def _verb(verbs: Any, name: str, help_text: str, run: Any) -> argparse.ArgumentParser:
+def _verb(verbs: Any, name: str, help_text: str, run: Run) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=help_text, description=help_text, allow_abbrev=False
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_with_checked_paths(run))
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     return parser
+
+
+def _with_checked_paths(run: Run) -> Run:
+    """The command, which begins by refusing names that cannot be files and outputs that are inputs."""
+
+    def checked(options: argparse.Namespace) -> int:
+        inputs, outputs = _paths(options, _INPUTS), _paths(options, _OUTPUTS)
+        check_names([*inputs, *outputs, *(part_file(path, LARGEST_PID) for path in outputs if path.name)])
+        for output in outputs:
+            if any(output.exists() and path.exists() and output.samefile(path) for path in inputs):
+                raise BadSetting(
+                    "The output would overwrite an input.", value=output, action="Choose another output."
+                )
+        return run(options)
+
+    return checked
+
+
+def _paths(options: argparse.Namespace, names: tuple[str, ...]) -> list[Path]:
+    """Those of these options that are given."""
+    texts = [getattr(options, name, None) for name in names]
+    return [Path(text) for text in texts if text is not None]

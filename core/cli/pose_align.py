@@ -43,7 +43,7 @@ def align(options: argparse.Namespace) -> int:
     """``pirouette pose align``: every frame of the range, at the motion's rate, on the reference's canvas."""
     output = Path(options.output)
     check_ending(output)
-    check_target(output, [Path(options.reference), Path(options.motion)], options.force)
+    check_target(output, options.force)
     job = _open(options, _settings(options))
     with finding_people() as line:
         found, info = job.find(line.show)
@@ -65,7 +65,7 @@ def check(options: argparse.Namespace) -> int:
     picture = Path(options.picture) if options.picture else None
     if picture is not None:
         _check_png(picture)
-        check_target(picture, [Path(options.reference), Path(options.motion)], options.force)
+        check_target(picture, options.force)
     most = choose_frames(_NATIVE_FRAMES, options.frames)
     # Without the transition: it would hide the first pose behind the reference's own.
     job = _open(options, replace(pose_settings(options), bridge=False))

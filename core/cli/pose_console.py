@@ -69,17 +69,13 @@ def say(lines: Sequence[str]) -> None:
         print(line, file=sys.stderr)
 
 
-def check_target(output: Path, inputs: Sequence[Path], force: bool) -> None:
+def check_target(output: Path, force: bool) -> None:
     """See before the work that a result can be written and takes nobody's place.
 
     Raises:
-        BadSetting: it is an input, or it is there and ``force`` is off.
+        BadSetting: it is there and ``force`` is off.
         DiskError: it cannot be written.
     """
-    if any(output.exists() and path.exists() and output.samefile(path) for path in inputs):
-        raise BadSetting(
-            "The output would overwrite an input.", value=output, action="Choose another output."
-        )
     if output.is_file() and not force:
         raise BadSetting(
             f"{output} is there already.",

@@ -15,18 +15,17 @@ from core.pose.save import drawing_size, drawings
 from core.pose.sources import from_file
 
 _LARGEST_SEED = 2**63
+_SIDES = range(16, 4096 + 1, 2)
 
 
 def draw(options: argparse.Namespace) -> int:
     """Draw one person at the file's own rate."""
     source, output = Path(options.keypoints), Path(options.output)
     _check(options, output)
-    check_target(output, [source], options.force)
+    asked = _size(options.size) if options.size else None
+    check_target(output, options.force)
     track = from_file(load_keypoints(source), options.person).track
-    size = drawing_size(track)
-    if options.size:
-        asked = parse_size(options.size)
-        size = (asked.height, asked.width)
+    size = asked or drawing_size(track)
     with finding_people():
         frames = drawings(track, size, not options.no_hands, options.negative)
         written = write_video(output, frames, track.fps)
@@ -52,3 +51,17 @@ def _check(options: argparse.Namespace, output: Path) -> None:
             limit=f"0 to {_LARGEST_SEED - 1}",
             action="Choose another --negative.",
         )
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width."""
+    size = parse_size(text)
+    if size.width not in _SIDES or size.height not in _SIDES:
+        width, height = (min(max(side // 2 * 2, _SIDES[0]), _SIDES[-1]) for side in (size.width, size.height))
+        raise BadSetting(
+            "Skeletons are drawn with even sides of a usual length.",
+            value=text,
+            limit=f"even numbers from {_SIDES[0]} to {_SIDES[-1]}",
+            action=f"Use --size {width}x{height}.",
+        )
+    return size.height, size.width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from core.catalogue.pose_finder import pose_finder
 from core.cli.console import print_json
 from core.cli.pose_console import check_target, finding_people, people_lines, say
 from core.cli.pose_options import pose_settings, trim
-from core.errors import BadPose
+from core.errors import BadPose, BadSetting
 from core.media.images import is_picture, load_reference
 from core.pose.extract.gaps import Gaps
-from core.pose.extract.pick import as_track, candidates, pick
+from core.pose.extract.pick import Candidate, as_track, candidates, pick
 from core.pose.extract.tracking import follow
 from core.pose.files import SIDECAR_ENDINGS, sidecar_of
 from core.pose.finder import OnFrame, PoseFinder
@@ -44,9 +45,9 @@ def extract(options: argparse.Namespace) -> int:
         print_json(data if output is None else {"output": str(output), **data})
         return 0
     if output is None:
-        print("\n".join(people_lines(found.people)))
+        print("\n".join(people_lines(_people(found))))
         return 0
-    say([*people_lines(found.people), *_lines(found, track)])
+    say([*people_lines(_people(found)), *_lines(found, track)])
     print(output)
     return 0
 
@@ -55,11 +56,21 @@ def _output(options: argparse.Namespace, source: Path) -> Path:
     """The name given, else beside the source. The source's ending stays in it: a picture and a clip of one
     name must not take each other's joints.
     """
-    beside = sidecar_of(source) or source.with_name(source.name + SIDECAR_ENDINGS[0])
-    output = Path(options.output) if options.output else beside
+    output = Path(options.output) if options.output else _beside(source)
     check_ending(output)
-    check_target(output, [source], options.force)
+    check_target(output, options.force)
     return output
+
+
+def _beside(source: Path) -> Path:
+    if source.name in ("", ".."):
+        raise BadSetting(
+            "A folder of this name gives its joints no name.",
+            value=source,
+            limit="a name for the result",
+            action="Name the output with -o.",
+        )
+    return sidecar_of(source) or source.with_name(source.name + SIDECAR_ENDINGS[0])
 
 
 def _in_picture(path: Path, person: int | None, finder: PoseFinder) -> FoundTrack:
@@ -100,13 +111,22 @@ def _data(found: FoundTrack, track: PoseTrack) -> dict[str, Any]:
         "width": track.width,
         "height": track.height,
         "start_s": shift,
-        "people": [one.to_json() for one in found.people],
+        "people": [one.to_json() for one in _people(found)],
         "gaps": {
             "filled": found.gaps.filled,
             "long": [[round(start + shift, 3), round(end + shift, 3)] for start, end in found.gaps.long],
         },
         "notes": list(found.track.notes),
     }
+
+
+def _people(found: FoundTrack) -> list[Candidate]:
+    """Everybody, with times of the motion and not of the range, like all else that is told."""
+    shift = found.start_s
+    return [
+        replace(one, shown_s=one.shown_s + shift, first_s=one.first_s + shift, last_s=one.last_s + shift)
+        for one in found.people
+    ]
 
 
 def _lines(found: FoundTrack, track: PoseTrack) -> list[str]:

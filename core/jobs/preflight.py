@@ -18,7 +18,8 @@ from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import Machine, inspect_machine, parse_device, require_gpu
 from core.jobs.checkpoints import check_loras, ready_plan
-from core.media.disk import existing_folder, part_file
+from core.media import disk
+from core.media.disk import existing_folder
 from core.media.images import load_reference
 from core.media.probe import probe_video
 from core.pose.edit import check_edits
@@ -26,8 +27,6 @@ from core.pose.motion import Fitting, MotionInfo, inspect_motion
 from core.pose.prepare import check_settings, reference_pose
 from core.types import MediaInput, Plan, RenderRequest, Size, Trim
 
-# As long as process ids get: the unfinished file's name has one in it.
-_LARGEST_PID = 2**32 - 1
 MIN_FREE_BYTES = 200 * 1024 * 1024
 FreeBytes = Callable[[Path], int]
 
@@ -110,19 +109,7 @@ def check_names(request: RenderRequest) -> None:
     output = Path(request.output.path)
     inputs = _inputs(request)
     given = [Path(item.path) for item in inputs if item is not None]
-    for path in (*given, output, part_file(output, _LARGEST_PID)):
-        try:
-            path.lstat()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue  # whoever reads or writes it says so
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise BadSetting(
-                f"This path cannot be used: {reason}.",
-                value=f"{path.name[:60]}...",
-                limit="a usual file name",
-                action="Rename the file or shorten the path.",
-            ) from error
+    disk.check_names([*given, output, disk.part_file(output, disk.LARGEST_PID)])
 
 
 def check_trim(trim: Trim) -> None:

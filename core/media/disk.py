@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from core.errors import DiskError
+from core.errors import BadSetting, DiskError
 
+# As long as process ids get: the unfinished file's name has one in it.
+LARGEST_PID: Final = 2**32 - 1
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,6 +31,23 @@ def check_output(path: Path, needed_bytes: int = 0) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
         raise _full(folder, needed_bytes)
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Raises ``BadSetting`` for a path that the system cannot even look up, such as one that is too long."""
+    for path in paths:
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # whoever reads or writes it says so
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise BadSetting(
+                f"This path cannot be used: {reason}.",
+                value=f"{path.name[:60]}...",
+                limit="a usual file name",
+                action="Rename the file or shorten the path.",
+            ) from error
 
 
 @contextmanager

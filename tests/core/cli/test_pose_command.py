@@ -162,7 +162,9 @@ class TestExtract:
         assert run("extract", clip, "--person", 2, code=2)["limit"] == "0 to 1"
 
     def test_a_range_keeps_the_clips_clock(self, clip: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
-        run("extract", clip, "--start", 0.25, "--end", 0.5, "-o", tmp_path / "part.npz")
+        told = run("extract", clip, "--start", 0.25, "--end", 0.5, "-o", tmp_path / "part.npz")
+        one = told["people"][0]
+        assert (told["start_s"], one["first_s"], one["last_s"]) == (0.25, 0.25, 0.375)
         run("extract", clip, "-o", tmp_path / "all.npz")
         part, all_of_it = load_keypoints(tmp_path / "part.npz"), load_keypoints(tmp_path / "all.npz")
         assert len(part.keypoints) == 4
@@ -324,6 +326,8 @@ class TestDraw:
         ("options", "words"),
         [
             (["--size", "301x400"], "even"),
+            (["--size", "0x400"], "even"),
+            (["--size", "100000x100000"], "usual"),
             (["--size", "large"], "large"),
             (["--negative", "-1"], "seed"),
             (["--person", "3"], "person 3"),
@@ -351,12 +355,33 @@ class TestDraw:
         ["check", "--reference", "{photo}", "--motion", "{moves}", "--frames", "4"],
         ["check", "--reference", "{photo}", "--motion", "{moves}", "--reference-keypoints", "{none}"],
         ["draw", "{none}", "-o", "{out}"],
+        ["extract", "."],
+        ["check", "--reference", "{photo}", "--motion", ".", "--motion-kind", "driving"],
+        ["extract", "{long}", "--people"],
+        ["align", "--reference", "{photo}", "--motion", "{moves}", "-o", "{long}"],
+        [
+            "align",
+            "--reference",
+            "{photo}",
+            "--motion",
+            "{photo}",
+            "--keypoints",
+            "{moves}",
+            "-o",
+            "{moves}",
+            "--force",
+        ],
+        ["check", "--reference", "{photo}", "--motion", "{moves}", "--picture", "{long}"],
+        ["check", "--reference", "{photo}", "--motion", "{long}"],
+        ["check", "--reference", "{photo}", "--motion", "{moves}", "--reference-keypoints", "{long}"],
+        ["draw", "{long}", "-o", "{out}"],
     ],
 )
 def test_every_bad_input_is_an_error_in_json_and_writes_nothing(
     arguments: list[str], photo: Path, moves: Path, tmp_path: Path, run: Callable[..., Any]
 ) -> None:
     places = {"photo": photo, "moves": moves, "none": tmp_path / "none.mp4", "out": tmp_path / "out.mp4"}
+    places["long"] = tmp_path / ("a" * 300 + ".png")
     before = moves.read_bytes()
     error = run(*(text.format(**places) for text in arguments), code=2)
     assert error["message"]
