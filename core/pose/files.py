@@ -58,6 +58,8 @@ def save_sidecar(track: PoseTrack, path: Path) -> None:
 
 def sidecar_of(clip: Path) -> Path | None:
     """The sidecar beside a clip: ``dance.pose.json`` or ``dance.mp4.pose.json`` for ``dance.mp4``, or NPZ."""
+    if not clip.name:  # a folder such as "."
+        return None
     for ending in SIDECAR_ENDINGS:
         for candidate in (clip.with_suffix(ending), clip.with_name(clip.name + ending)):
             if candidate.is_file():
@@ -124,5 +126,7 @@ def _json(path: Path) -> Any:
         raise BadPose(
             f"{path} cannot be read: {error.strerror}.", value=path, action="Check the file."
         ) from error
+    except UnicodeDecodeError as error:
+        raise BadPose(f"{path} is not JSON: it is no text.", value=path, action=_SHAPES) from error
     except (ValueError, RecursionError) as error:
         raise BadPose(f"{path} is not JSON: {error}.", value=path, action=_SHAPES) from error
