@@ -195,7 +195,7 @@ def _inspect(request: RenderRequest, frames: int, fitting: Fitting) -> MotionInf
     """Look at as much of the motion as will be used."""
     keypoints = Path(request.keypoints.path) if request.keypoints else None
     return inspect_motion(
-        Path(request.motion.path), keypoints, request.motion_kind, request.trim, frames, fitting.finder
+        Path(request.motion.path), keypoints, request.motion_kind, request.trim, frames, fitting
     )
 
 

@@ -15,11 +15,12 @@ from core.geometry import TEMPORAL_STRIDE, fit_frames
 from core.media.read import read_frames
 from core.pose import sources
 from core.pose.colour import has_skeleton
-from core.pose.finder import OnFrame, PoseFinder, untold
+from core.pose.finder import OnFrame, untold
 from core.pose.fitting import Fitting
 from core.pose.motion_frames import Frames, from_poses, from_video
 from core.pose.motion_input import MotionInfo, OpenedMotion, open_motion, output_times, require_person
 from core.pose.prepare import Prepared, prepare, wants_fit
+from core.pose.rehearsal import rehearse
 from core.pose.sources import FoundTrack, no_skeleton, nobody
 from core.types import FPS, MotionKind, Trim
 
@@ -68,7 +69,7 @@ def inspect_motion(
     kind: MotionKind = "auto",
     trim: Trim | None = None,
     frames: int | None = None,
-    finder: PoseFinder | None = None,
+    fitting: Fitting | None = None,
 ) -> MotionInfo:
     """Check a motion input before any work: read its header or keypoints, and look for somebody.
 
@@ -78,15 +79,20 @@ def inspect_motion(
         kind: what ``motion`` is.
         trim: the selected range; default all of it.
         frames: how many output frames will be used at most; somebody must show up within them.
-        finder: looks for somebody in a clip without keypoints; None leaves that to the render.
+        fitting: its times and its person must be there, and its finder looks for somebody in a clip without
+            keypoints; None leaves all that to the render.
 
     Raises:
         BadVideo: the clip cannot be read, is cut off, or the range is empty.
         BadPose: bad keypoints, or nobody in the range.
+        BadSetting: as ``rehearse``.
         BadCheckpoint: the files of the pose engine are missing.
     """
     opened = open_motion(motion, keypoints, kind, trim or Trim())
     wanted = min(frames or opened.info.frames_at_16, opened.info.frames_at_16)
+    finder = None if fitting is None else fitting.finder
+    if fitting is not None:
+        rehearse(opened, wanted, fitting)
     if opened.track is not None:
         require_person(opened.track, opened.start_s, wanted, motion)
     elif opened.info.kind == "skeleton":
@@ -168,6 +174,7 @@ def find_person(
         as ``load_motion``.
     """
     opened = open_motion(motion, keypoints, kind, trim)
+    rehearse(opened, opened.info.frames_at_16, fitting)
     return _person(motion, opened, opened.info.frames_at_16, fitting, check, on_frame), opened.info
 
 

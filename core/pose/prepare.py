@@ -148,6 +148,18 @@ def check_settings(settings: PoseSettings) -> None:
             )
 
 
+def check_align_frame(align_frame_s: float, found: FoundTrack) -> None:
+    """Raises ``BadSetting`` for a time that is not in the track."""
+    end_s = found.start_s + found.track.duration_s
+    if not found.start_s - 1e-6 <= align_frame_s < end_s:
+        raise BadSetting(
+            "The align frame lies outside of the selected range.",
+            value=f"{align_frame_s:g} s",
+            limit=f"{found.start_s:.3f} to {end_s:.3f} s",
+            action="Choose a time inside the range.",
+        )
+
+
 def reference_pose(target: Target, settings: PoseSettings, aligned: bool) -> PoseFrame | None:
     """The reference's pose.
 
@@ -175,14 +187,7 @@ def _align_time(
     exact: bool,
 ) -> float:
     if settings.align_frame_s is not None:
-        end_s = found.start_s + found.track.duration_s
-        if not found.start_s - 1e-6 <= settings.align_frame_s < end_s:
-            raise BadSetting(
-                "The align frame lies outside of the selected range.",
-                value=f"{settings.align_frame_s:g} s",
-                limit=f"{found.start_s:.3f} to {end_s:.3f} s",
-                action="Choose a time inside the range.",
-            )
+        check_align_frame(settings.align_frame_s, found)
         return settings.align_frame_s
     if exact:
         return times[0]

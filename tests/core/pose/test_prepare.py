@@ -242,7 +242,7 @@ class TestMotion:
         return Fitting(finder(cache), path, character("Ada"), settings=settings, **more)  # type: ignore[arg-type]
 
     def test_a_plain_clip_is_a_motion(self, dance: Path) -> None:
-        info = inspect_motion(dance, finder=finder())
+        info = inspect_motion(dance, fitting=Fitting(finder()))
         assert (info.kind, info.frames_at_16) == ("driving", FRAMES)
         told: list[tuple[int, int]] = []
         motion = load_motion(
@@ -282,7 +282,7 @@ class TestMotion:
     def test_a_clip_without_a_person(self, tmp_path: Path) -> None:
         wall = clip(tmp_path / "wall.mp4", [np.full((96, 96, 3), 180, np.uint8)] * 5)
         with pytest.raises(BadPose, match=r"wall\.mp4") as caught:
-            inspect_motion(wall, finder=finder())
+            inspect_motion(wall, fitting=Fitting(finder()))
         assert caught.value.action
         with pytest.raises(BadPose, match=r"wall\.mp4"):
             load_motion(wall, canvas_hw=CANVAS, fitting=self.fitting())
