@@ -44,7 +44,7 @@ class OfflineEngine:
         threads: processors to use, default all.
     """
 
-    version = "mediapipe-0.10.21/3"
+    version = "mediapipe-0.10.21/4"
     notes: tuple[str, ...] = ()
 
     def __init__(self, detector: Path, body: Path, hand: Path, threads: int | None = None) -> None:
@@ -65,7 +65,8 @@ class OfflineEngine:
             if marks.present < _MIN_PRESENT:
                 continue
             found = self._found(levels, marks, score, earlier)
-            if found is not None and not any(_same(found, other) for other in people):
+            ratio = levels.width / levels.height
+            if found is not None and not any(_same(found, other, ratio) for other in people):
                 people.append(found)
         return sorted(people, key=lambda person: -person.score)[:_MOST]
 
@@ -128,11 +129,11 @@ def _lift_shoulders(points: Floats) -> None:
     points[[2, 5]] += _SHOULDER_LIFT * torso
 
 
-def _same(one: Found, other: Found) -> bool:
+def _same(one: Found, other: Found, ratio: float) -> bool:
     both = (one.scores > NECK_THRESHOLD) & (other.scores > NECK_THRESHOLD)
     both[18:] = False
     if not both.any():
         return False
     size = max(one.box[3] - one.box[1], other.box[3] - other.box[1])
-    apart: Floats = np.linalg.norm(one.keypoints[both] - other.keypoints[both], axis=1)
+    apart: Floats = np.linalg.norm((one.keypoints - other.keypoints)[both] * [ratio, 1.0], axis=1)
     return bool(np.median(apart) < _SAME * size)

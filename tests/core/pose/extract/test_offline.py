@@ -60,6 +60,13 @@ def test_a_wide_picture_of_two_people_shows_both() -> None:
         assert np.median(apart) < 0.025
 
 
+def test_two_who_stand_together_in_a_very_wide_picture_are_two() -> None:
+    """A small share of the width is many pixels there."""
+    wall = np.full((288, 14 * 288, 3), character("Ada")[0, 0], np.uint8)
+    people = engine().people(np.concatenate([character("Ada"), character("Emre"), wall], axis=1))
+    assert len(people) == 2
+
+
 def test_the_box_holds_what_is_seen() -> None:
     (person,) = engine().people(character("Bruno"))
     left, top, right, bottom = person.box
