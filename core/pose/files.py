@@ -51,9 +51,8 @@ def save_sidecar(track: PoseTrack, path: Path) -> None:
     Raises:
         DiskError: the folder cannot be written or the drive is full.
     """
-    text = json.dumps(sidecar.to_data(track), allow_nan=False, separators=(",", ":"))
-    with written_beside(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with written_beside(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.writelines(sidecar.to_text(track))
 
 
 def sidecar_of(clip: Path) -> Path | None:

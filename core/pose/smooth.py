@@ -7,6 +7,7 @@ cuts a matter of leaving terms out. Savitzky and Golay, Analytical Chemistry 36 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -31,6 +32,8 @@ _JUMP_S: Final = 1 / 16
 # Three points lie on a quadratic: only more of them say anything.
 _FEWEST: Final = 4
 _LEAST_WEIGHT: Final = 0.05
+# Frames at a time: the sums of ten minutes at once would take half a gigabyte.
+_BLOCK: Final = 512
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -79,12 +82,24 @@ def _person(points: Floats, scores: Floats, wide: Floats, fps: float, strength: 
 
 
 def _fitted(points: Floats, scores: Floats, used: Bools, spans: Ints, reach: float) -> Floats:
+    """``_fitted_block`` in blocks of frames, each with the neighbours that its sums reach for."""
+    result = np.empty_like(points)
+    beyond = math.ceil(reach)
+    for first in range(0, len(points), _BLOCK):
+        start, end = max(0, first - beyond), first + _BLOCK
+        wide = slice(start, end + beyond)
+        block = _fitted_block(points[wide], scores[wide], used[wide], spans[wide], reach)
+        result[first:end] = block[first - start : end - start]
+    return result
+
+
+def _fitted_block(points: Floats, scores: Floats, used: Bools, spans: Ints, reach: float) -> Floats:
     """The local quadratic's value at each point's own time; points that cannot be fitted are kept."""
     moments, sums, count = np.zeros((5, *used.shape)), np.zeros((3, *points.shape)), np.zeros(used.shape)
     sure = np.where(used, np.clip(scores, _LEAST_WEIGHT, 1.0), 0.0)
     known = np.where(used[..., None], points, 0.0)
     frames = len(points)
-    for step in range(-int(np.ceil(reach)) + 1, int(np.ceil(reach))):
+    for step in range(1 - math.ceil(reach), math.ceil(reach)):
         here = slice(max(0, -step), frames - max(0, step))
         there = slice(max(0, step), frames - max(0, -step))
         if here.start >= here.stop:
@@ -116,21 +131,30 @@ def _at_zero(moments: Floats, sums: Floats) -> Floats:
 
 def _spans(points: Floats, used: Bools, fps: float) -> Ints:
     """[T, 134] numbers that change where a joint, or the whole body, jumps; compared with when last seen."""
-    frames = np.arange(len(points))[:, None]
-    last = np.maximum.accumulate(np.where(used, frames, -1), axis=0)
-    before = np.vstack([np.full((1, JOINTS), -1), last[:-1]])
-    both = used & (before >= 0)
-    earlier = np.take_along_axis(points, np.maximum(before, 0)[..., None], axis=0)
-    moved = np.where(both, np.linalg.norm(np.where(both[..., None], points - earlier, 0.0), axis=2), 0.0)
-    # Over a pause more can happen, though a body rarely goes straight on at full speed.
-    patience = np.sqrt(np.maximum(1.0, (frames - before) / (fps * _JUMP_S)))
-    speed = moved / (patience * _size(points, used))
-    alone = speed > _JOINT_JUMP
-    together = np.zeros((len(points), 1), np.bool_)
+    size = _size(points, used)
+    # Joint by joint, for memory.
+    speed, both = np.zeros(used.shape), np.zeros(used.shape, np.bool_)
+    for joint in range(used.shape[1]):
+        moved, frames, both[:, joint] = _moves(points[:, joint], used[:, joint])
+        # Over a pause more can happen, though a body rarely goes straight on at full speed.
+        patience = np.sqrt(np.maximum(1.0, frames / (fps * _JUMP_S)))
+        speed[:, joint] = moved / (patience * size)
+    jumps: Bools = np.asarray(speed > _JOINT_JUMP)
     for frame in range(1, len(points)):
         shown = both[frame, BODY]
-        together[frame] = shown.any() and np.median(speed[frame, BODY][shown]) > _BODY_JUMP
-    return np.asarray(np.cumsum(alone | together, axis=0), np.int64)
+        jumps[frame] |= shown.any() and np.median(speed[frame, BODY][shown]) > _BODY_JUMP
+    return np.asarray(np.cumsum(jumps, axis=0), np.int64)
+
+
+def _moves(points: Floats, used: Bools) -> tuple[Floats, Ints, Bools]:
+    """Of one joint in each frame: how far from where it was last seen, how long ago, and whether it was."""
+    numbers = np.arange(len(points))
+    last = np.maximum.accumulate(np.where(used, numbers, -1))
+    before = np.concatenate([[-1], last[:-1]])
+    both = used & (before >= 0)
+    earlier = points[np.maximum(before, 0)]
+    moved: Floats = np.linalg.norm(np.where(both[:, None], points - earlier, 0.0), axis=1)
+    return moved, numbers - before, both
 
 
 def _size(points: Floats, used: Bools) -> float:

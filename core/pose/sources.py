@@ -11,6 +11,7 @@ import numpy as np
 from core.errors import BadPose
 from core.media.read import read_frames
 from core.pose.colour_track import track_from_frames
+from core.pose.extract.clip import FoundClip
 from core.pose.extract.gaps import Gaps, fill_gaps
 from core.pose.extract.pick import Candidate, as_track, candidates, pick
 from core.pose.extract.tracking import Identity, follow, identities_of
@@ -74,15 +75,22 @@ def from_clip(
         BadPose: nobody is in the range.
         BadSetting: ``person`` is more than there are.
     """
-    found = finder.in_clip(clip, trim, check, on_frame, sha256)
+    alone, start_s, people = _followed(finder.in_clip(clip, trim, check, on_frame, sha256), person, clip)
+    track, gaps = fill_gaps(alone) if fill else (alone, Gaps(0, ()))
+    return FoundTrack(track, start_s, people, gaps)
+
+
+def _followed(
+    found: FoundClip, person: int | None, clip: Path
+) -> tuple[PoseTrack, float, tuple[Candidate, ...]]:
+    """One person's track and its start; everybody else is let go of here, before more is made of it."""
     count = len(found.frames)
     identities = follow(found.frames, found.fps, found.width / found.height)
     if not identities:
         raise nobody(clip, count)
     people, chosen = _picked(identities, count, found.fps, person)
     track = as_track(chosen, count, found.width, found.height, found.fps)
-    track, gaps = fill_gaps(track) if fill else (track, Gaps(0, ()))
-    return FoundTrack(track, found.first_frame / found.fps, people, gaps)
+    return track, found.first_frame / found.fps, people
 
 
 def from_file(track: PoseTrack, person: int | None, fill: bool = True) -> FoundTrack:
@@ -107,7 +115,7 @@ def from_file(track: PoseTrack, person: int | None, fill: bool = True) -> FoundT
 def _rows_of(chosen: Identity, track: PoseTrack) -> PoseTrack:
     """The file's own numbers of one person: identities keep fewer digits, which moves a pixel or two."""
     points, scores = np.zeros_like(track.keypoints[:, :1]), np.zeros_like(track.scores[:, :1])
-    for frame, wanted in zip(chosen.frames.tolist(), chosen.keypoints, strict=True):
+    for frame, wanted in zip(chosen.frames.tolist(), chosen.joints()[0], strict=True):
         row = int(np.abs(track.keypoints[frame] - wanted).sum(axis=(1, 2)).argmin())
         points[frame, 0], scores[frame, 0] = track.keypoints[frame, row], track.scores[frame, row]
     return replace(track, keypoints=points, scores=scores)

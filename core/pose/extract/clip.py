@@ -14,7 +14,7 @@ from core.errors import BadVideo
 from core.media.probe import probe_video
 from core.media.read import frames_in, read_frames, selection
 from core.pose.extract.engine import Found, Image, PoseEngine
-from core.pose.extract.packed import LAYOUT, FoundFrames, joined, pack, unpack
+from core.pose.extract.packed import LAYOUT, FoundFrames, JoinedFrames, pack, unpack
 from core.types import Trim
 
 MAX_FPS: Final = 30.0
@@ -126,7 +126,7 @@ def extract_clip(
     work = _Work(clip, engine, fps, clip_frames, end, cache, sha256 or "")
     chunks = range(first // CHUNK, (end - 1) // CHUNK + 1)
     progress = _Progress(on_frame, sum(map(work.length, chunks)))
-    found = joined(_all_chunks(work, chunks, progress, check))
+    found = JoinedFrames(_all_chunks(work, chunks, progress, check))
     start = first - chunks.start * CHUNK
     return FoundClip(found[start : start + end - first], fps, info.width, info.height, first)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Final, overload
 
 import numpy as np
@@ -49,8 +51,6 @@ class FoundFrames(Sequence[Sequence[Found]]):
         frames = range(len(self))[index]
         if frames.step != 1:
             raise ValueError("frames are sliced without gaps")
-        if len(frames) == len(self):
-            return self
         rows = self._rows[self._starts[frames.start] : self._starts[max(frames.start, frames.stop)]]
         # Copied, so that a short range does not keep its whole clip alive.
         return FoundFrames(self._counts[index].copy(), rows.copy())
@@ -59,6 +59,38 @@ class FoundFrames(Sequence[Sequence[Found]]):
         """Number of frames, counts, rows; little endian."""
         head = np.array([len(self)], _COUNT).tobytes()
         return head + self._counts.astype(_COUNT).tobytes() + self._rows.astype(_NUMBER).tobytes()
+
+
+class JoinedFrames(Sequence[Sequence[Found]]):
+    """The frames of several parts in turn; the parts stay where they are, for copies of them would double
+    what a long clip takes.
+    """
+
+    def __init__(self, parts: Iterable[FoundFrames]) -> None:
+        self._parts = [part for part in parts if len(part)]
+        self._starts = list(accumulate(map(len, self._parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> list[Found]: ...
+    @overload
+    def __getitem__(self, index: slice) -> JoinedFrames: ...
+    def __getitem__(self, index: int | slice) -> list[Found] | JoinedFrames:
+        if isinstance(index, int):
+            frame = range(len(self))[index]
+            number = bisect_right(self._starts, frame) - 1
+            return self._parts[number][frame - self._starts[number]]
+        frames = range(len(self))[index]
+        if frames.step != 1:
+            raise ValueError("frames are sliced without gaps")
+        cut = []
+        for start, part in zip(self._starts, self._parts, strict=False):
+            first, end = max(frames.start - start, 0), min(frames.stop - start, len(part))
+            if first < end:
+                cut.append(part if end - first == len(part) else part[first:end])
+        return JoinedFrames(cut)
 
 
 def pack(frames: Iterable[Sequence[Found]]) -> FoundFrames:
@@ -82,15 +114,6 @@ def unpack(data: bytes) -> FoundFrames | None:
         return None
     rows = np.frombuffer(data, _NUMBER, offset=body).astype(np.float32).reshape(-1, _ROW)
     return FoundFrames(counts, rows)
-
-
-def joined(parts: Sequence[FoundFrames]) -> FoundFrames:
-    """The frames of all parts in turn."""
-    if not parts:
-        return pack([])
-    return FoundFrames(
-        np.concatenate([part._counts for part in parts]), np.concatenate([part._rows for part in parts])
-    )
 
 
 def _row(person: Found) -> NDArray[np.float32]:

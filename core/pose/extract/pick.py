@@ -10,7 +10,7 @@ import numpy as np
 
 from core.errors import BadPose, BadSetting
 from core.pose.extract.tracking import Identity
-from core.pose.skeleton import BODY, JOINTS, PoseTrack
+from core.pose.skeleton import JOINTS, PoseTrack
 
 # Seen less than both of these is a fragment, not a person to choose.
 _MIN_SHARE: Final = 0.05
@@ -110,7 +110,7 @@ def as_track(identity: Identity, frame_count: int, width: int, height: int, fps:
         fps: frames a second.
     """
     points, scores = np.zeros((frame_count, 1, JOINTS, 2)), np.zeros((frame_count, 1, JOINTS))
-    points[identity.frames, 0], scores[identity.frames, 0] = identity.keypoints, identity.scores
+    points[identity.frames, 0], scores[identity.frames, 0] = identity.joints()
     return PoseTrack(points, scores, width, height, fps)
 
 
@@ -130,7 +130,7 @@ def _is_fragment(identity: Identity, frame_count: int, fps: float) -> bool:
 
 def _candidate(number: int, identity: Identity, frame_count: int, fps: float) -> Candidate:
     boxes = identity.boxes.astype(np.float64)
-    best = int(identity.scores[:, BODY].mean(axis=1).argmax())
+    best = int(identity.certainty.argmax())
     left, top, right, bottom = boxes[best].tolist()
     x, y = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0).tolist()
     return Candidate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -53,18 +53,32 @@ class Identity:
     """One person over a clip, on the k frames where they are seen.
 
     Attributes:
+        people: of every frame of the clip.
         frames: [k] frame numbers, rising.
-        keypoints: [k, 134, 2] float32 fractions of the picture.
-        scores: [k, 134] float32.
+        numbers: [k] which of the frame's people they are.
         boxes: [k, 4] float32 left, top, right, bottom in fractions.
+        certainty: [k] float32, the mean score of their body joints.
         surest: the detector's highest score for them.
     """
 
+    people: Sequence[Sequence[Found]] = field(repr=False)
     frames: NDArray[np.int64]
-    keypoints: NDArray[np.float32]
-    scores: NDArray[np.float32]
+    numbers: NDArray[np.int64]
     boxes: NDArray[np.float32]
+    certainty: NDArray[np.float32]
     surest: float
+
+    def joints(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Fractions of the picture [k, 134, 2] and scores [k, 134].
+
+        Gathered anew each time: of a crowd, only those of the chosen one are ever wanted.
+        """
+        points = np.zeros((len(self.frames), JOINTS, 2), np.float32)
+        scores = np.zeros((len(self.frames), JOINTS), np.float32)
+        for row, (frame, number) in enumerate(zip(self.frames.tolist(), self.numbers.tolist(), strict=True)):
+            person = self.people[frame][number]
+            points[row], scores[row] = person.keypoints, person.scores
+        return points, scores
 
 
 @dataclass
@@ -190,8 +204,8 @@ def _is_cut(
 
 
 def _identities(frames: Sequence[Sequence[Found]], trails: Sequence[Sequence[_Who]]) -> list[Identity]:
-    """Gather the people; each frame is opened once, for it may be unpacked for that."""
-    empty = [_empty(np.array([frame for frame, _ in trail], np.int64)) for trail in trails]
+    """Gather boxes and scores; each frame is opened once, for it may be unpacked for that."""
+    empty = [_empty(frames, trail) for trail in trails]
     surest = [0.0] * len(trails)
     places: dict[int, list[tuple[int, int, int]]] = {}
     for who, trail in enumerate(trails):
@@ -201,19 +215,16 @@ def _identities(frames: Sequence[Sequence[Found]], trails: Sequence[Sequence[_Wh
         people = frames[frame]
         for who, row, number in there:
             person = people[number]
-            empty[who].keypoints[row], empty[who].scores[row] = person.keypoints, person.scores
             empty[who].boxes[row] = person.box
+            empty[who].certainty[row] = person.scores[BODY].mean()
             surest[who] = max(surest[who], person.score)
-    return [
-        Identity(each.frames, each.keypoints, each.scores, each.boxes, sure)
-        for each, sure in zip(empty, surest, strict=True)
-    ]
+    return [replace(each, surest=sure) for each, sure in zip(empty, surest, strict=True)]
 
 
-def _empty(frames: NDArray[np.int64]) -> Identity:
-    count = len(frames)
-    points, scores = np.zeros((count, JOINTS, 2), np.float32), np.zeros((count, JOINTS), np.float32)
-    return Identity(frames, points, scores, np.zeros((count, 4), np.float32), 0.0)
+def _empty(people: Sequence[Sequence[Found]], trail: Sequence[_Who]) -> Identity:
+    frames, numbers = np.array(trail, np.int64).T
+    boxes, certainty = np.zeros((len(trail), 4), np.float32), np.zeros(len(trail), np.float32)
+    return Identity(people, frames, numbers, boxes, certainty, 0.0)
 
 
 def _people(track: PoseTrack, frame: int) -> list[Found]:

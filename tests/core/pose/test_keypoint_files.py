@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from core.errors import BadPose
 from core.pose.files import load_keypoints, save_sidecar, sidecar_of
 from core.pose.skeleton import PoseTrack, coco_to_openpose
 from core.settings import resources
+from tests.fakes.json_schema import faults
 
 
 def triples(count: int, frame: int = 0, scale: float = 1.0) -> np.ndarray:
@@ -45,13 +47,59 @@ def test_sidecar_round_trip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.pose.json"]
 
 
-def test_schema_file_names_what_we_write(tmp_path: Path) -> None:
-    schema = json.loads((resources() / "schemas" / "pose.schema.json").read_text(encoding="utf-8"))
-    save_sidecar(PoseTrack(np.ones((1, 1, 134, 2)), np.ones((1, 1, 134)), 10, 10, 16.0), tmp_path / "a.json")
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    text = (resources() / "schemas" / "pose.schema.json").read_text(encoding="utf-8")
+    return cast(dict[str, Any], json.loads(text))
+
+
+def test_what_we_write_is_valid_and_the_schema_names_all_of_it(
+    tmp_path: Path, schema: dict[str, Any]
+) -> None:
+    scores = np.ones((3, 2, 134))
+    scores[0], scores[1, 1] = 0, 0
+    written = PoseTrack(np.full((3, 2, 134, 2), -0.25), scores, 720, 1280, 23.976, aligned=True)
+    save_sidecar(written, tmp_path / "a.json")
     data = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert [len(frame["people"]) for frame in data["frames"]] == [0, 1, 2]
+    assert faults(data, schema) == []
     assert set(data) == set(schema["properties"])
-    assert set(schema["required"]) <= set(data)
-    assert data["order"] in schema["properties"]["order"]["enum"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((resources() / "demo").rglob("*.pose.json")), ids=lambda path: path.name
+)
+def test_shipped_sidecars_are_valid(path: Path, schema: dict[str, Any]) -> None:
+    assert faults(json.loads(path.read_text(encoding="utf-8")), schema) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"schema": 2}, "schema.const"),
+        ({"order": "openpose-19"}, "order.enum"),
+        ({"width": 0}, "width.minimum"),
+        ({"width": 1.5}, "width.type"),
+        ({"aligned": 1}, "aligned.type"),
+        ({"frames": []}, "frames.minItems"),
+        ({"frames": [{"people": [{"keypoints": [[0, 0]]}]}]}, "frames.0.$ref"),
+    ],
+)
+def test_the_schema_refuses_what_is_none(changed: dict[str, Any], fault: str, schema: dict[str, Any]) -> None:
+    assert faults(sidecar() | changed, schema) == [fault]
+
+
+def test_a_long_sidecar_is_written_piece_by_piece(tmp_path: Path) -> None:
+    long = PoseTrack(
+        np.random.default_rng(0).uniform(0, 1, (500, 1, 134, 2)), np.ones((500, 1, 134)), 9, 9, 16.0
+    )
+    tracemalloc.start()
+    try:
+        save_sidecar(long, tmp_path / "a.json")
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 0.5 * (tmp_path / "a.json").stat().st_size
 
 
 def test_sidecar_orders_and_pixels(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -152,3 +153,22 @@ def test_smoothing_never_makes_a_number_that_is_none(
     result = smooth(replace(clip, scores=scores), strength).keypoints
     assert np.isfinite(result).all()
     assert np.array_equal(result[scores == 0], clip.keypoints[scores == 0])
+
+
+def test_blocks_of_frames_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = _track(_sway(1.0), noise=0.01, fps=30.0)
+    clip.scores[20:24, 0, 5] = 0.0
+    clip.keypoints[50:] += 0.4
+    at_once = smooth(clip, 0.7)
+    monkeypatch.setattr("core.pose.smooth._BLOCK", 7)
+    np.testing.assert_array_equal(smooth(clip, 0.7).keypoints, at_once.keypoints)
+
+
+def test_long_tracks_take_little_more_than_themselves() -> None:
+    clip = _track(np.zeros(3000))
+    tracemalloc.start()
+    try:
+        smooth(clip, 0.25)
+        assert tracemalloc.get_traced_memory()[1] < 8 * clip.keypoints.nbytes
+    finally:
+        tracemalloc.stop()

@@ -64,7 +64,7 @@ def dancers_of(
     """The dancer behind each frame of an identity."""
     return [
         who[frame][_index(found[frame], points)]
-        for frame, points in zip(identity.frames.tolist(), identity.keypoints, strict=True)
+        for frame, points in zip(identity.frames.tolist(), identity.joints()[0], strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from core.cache import Cache
 from core.errors import BadVideo, Cancelled
 from core.pose.extract.clip import CHUNK, FoundClip, extract_clip, extract_picture
 from core.pose.extract.engine import Found
-from core.pose.extract.packed import MOST_PEOPLE, joined, pack, unpack
+from core.pose.extract.packed import MOST_PEOPLE, JoinedFrames, pack, unpack
 from core.types import Trim
 from tests.core.media.media_samples import make_clip
 from tests.core.pose.extract.blobs import BlobEngine, blob_clip, blob_frames, place
@@ -186,14 +186,26 @@ def test_a_frame_keeps_the_surest_eight() -> None:
     assert [len(people) for people in pack([crowd(0), crowd(12), crowd(2)])] == [0, MOST_PEOPLE, 2]
 
 
-def test_packed_frames_survive_bytes_joining_and_slicing() -> None:
-    whole = joined([pack([crowd(1), crowd(0)]), pack([]), pack([crowd(3)])])
-    back = unpack(whole.to_bytes())
+def test_packed_frames_survive_bytes_and_slicing() -> None:
+    back = unpack(pack([crowd(1), crowd(0), crowd(3)]).to_bytes())
     assert back is not None
     assert [len(people) for people in back] == [1, 0, 3]
     assert [len(people) for people in back[1:]] == [0, 3]
     assert len(back[-1]) == 3
-    assert [len(people) for people in joined([])] == []
+
+
+def test_joined_parts_are_one_sequence_without_a_copy() -> None:
+    parts = [pack([crowd(1), crowd(0)]), pack([]), pack([crowd(3)]), pack([crowd(2), crowd(4)])]
+    whole = JoinedFrames(parts)
+    assert [len(people) for people in whole] == [1, 0, 3, 2, 4]
+    assert (len(whole[-1]), len(whole[2])) == (4, 3)
+    for first in range(6):
+        for end in range(6):
+            assert [len(people) for people in whole[first:end]] == [1, 0, 3, 2, 4][first:end]
+    assert any(part is parts[2] for part in whole[1:4]._parts)
+    assert list(JoinedFrames([])) == []
+    with pytest.raises(IndexError):
+        whole[5]
 
 
 @pytest.mark.parametrize("cut", [0, 3, 7, 100])

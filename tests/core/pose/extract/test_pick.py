@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadPose, BadSetting
+from core.pose.extract.engine import Found
 from core.pose.extract.pick import as_track, candidates, pick
 from core.pose.extract.tracking import Identity
 
@@ -17,12 +18,17 @@ FPS = 10.0
 def somebody(frames: range, height: float, x: float = 0.5, surest: float = 0.9) -> Identity:
     count = len(frames)
     rng = np.random.default_rng(count)
-    box = np.array([x - 0.1, 0.9 - height, x + 0.1, 0.9])
+    points, scores = rng.uniform(0, 1, (count, 134, 2)), rng.uniform(0.4, 0.9, (count, 134))
+    box = (x - 0.1, 0.9 - height, x + 0.1, 0.9)
+    people: list[list[Found]] = [[] for _ in range(frames.stop)]
+    for row, frame in enumerate(frames):
+        people[frame] = [Found(points[row], scores[row], box, surest)]
     return Identity(
+        people,
         np.array(list(frames), np.int64),
-        rng.uniform(0, 1, (count, 134, 2)).astype(np.float32),
-        rng.uniform(0.4, 0.9, (count, 134)).astype(np.float32),
-        np.tile(box, (count, 1)).astype(np.float32),
+        np.zeros(count, np.int64),
+        np.tile(np.array(box, np.float32), (count, 1)),
+        scores[:, :18].mean(axis=1).astype(np.float32),
         surest,
     )
 
@@ -47,7 +53,7 @@ def test_a_candidate_tells_where_and_when() -> None:
 
 def test_the_thumbnail_is_of_the_frame_that_shows_most() -> None:
     person = somebody(range(20, 70), 0.6)
-    person.scores[13, :18] = 1.0
+    person.certainty[13] = 1.0
     person.boxes[13] = (0.1, 0.2, 0.3, 0.4)
     (candidate,), _ = candidates([person], 100, FPS)
     assert candidate.shown_s == 3.3
@@ -97,5 +103,5 @@ def test_the_track_is_empty_where_the_person_is_not_seen() -> None:
     track = as_track(person, 10, 720, 1280, 25.0)
     assert track.keypoints.shape == (10, 1, 134, 2)
     np.testing.assert_array_equal(np.flatnonzero(track.scores[:, 0, 0]), [3, 5, 7])
-    np.testing.assert_array_equal(track.keypoints[5, 0], person.keypoints[1])
+    np.testing.assert_allclose(track.keypoints[5, 0], person.people[5][0].keypoints, atol=1e-6)
     assert (track.width, track.height, track.fps) == (720, 1280, 25.0)

@@ -147,9 +147,12 @@ def test_an_identity_holds_what_was_found() -> None:
     found, _ = filmed([Dancer(lambda _: 0.5, there=between((3, 6)))], 10)  # type: ignore[arg-type]
     (identity,) = follow(found, FPS)
     assert identity.frames.tolist() == [3, 4, 5]
-    np.testing.assert_allclose(identity.keypoints[0], found[3][0].keypoints, atol=1e-6)
+    points, scores = identity.joints()
+    np.testing.assert_allclose(points[0], found[3][0].keypoints, atol=1e-6)
+    np.testing.assert_allclose(scores[1], found[4][0].scores, atol=1e-6)
     np.testing.assert_allclose(identity.boxes[2], found[5][0].box, atol=1e-6)
-    assert identity.keypoints.dtype == np.float32
+    np.testing.assert_allclose(identity.certainty, 0.9, atol=1e-6)
+    assert points.dtype == np.float32
     assert identity.surest == 0.9
 
 
