@@ -202,7 +202,7 @@ def _inspect(request: RenderRequest, frames: int, fitting: Fitting) -> MotionInf
 def _check_reference(motion: MotionInfo, fitting: Fitting) -> None:
     """Raises ``BadImage`` where the motion has to be fitted and nobody is in the reference."""
     target = fitting.target((1, 1), required=motion.kind == "driving")
-    if target is not None and motion.kind != "skeleton":
+    if target is not None and (motion.kind != "skeleton" or fitting.settings.align == "on"):
         reference_pose(target, fitting.settings, aligned=motion.aligned)
 
 

@@ -252,6 +252,15 @@ def test_sound_from_a_clip_without_any(
         check([*arguments, "--sound", str(clip)], 2, "BadVideo", tmp_path, capsys)
 
 
+def test_a_skeleton_video_that_shall_be_fitted_to_nobody(
+    arguments: list[str], skeleton_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wall = tmp_path / "in" / "wall.png"
+    Image.new("RGB", (96, 128), "white").save(wall)
+    fitted = ["--motion", str(skeleton_video), "--align", "on", "--reference", str(wall)]
+    check([*arguments, *fitted], 2, "BadImage", tmp_path, capsys)
+
+
 def test_a_full_disk(
     arguments: list[str],
     tmp_path: Path,
