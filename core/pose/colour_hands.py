@@ -47,6 +47,8 @@ _LEAST_HAND: Final = 3.0
 # From this worth on an edge shows; how long a finger's bone may be, in the usual ones of its hand.
 _SURE: Final = 0.3
 _LONGEST: Final = 2.2
+# Left and right wrist, elbow, shoulder.
+_ARMS: Final = ((7, 6, 5), (4, 3, 2))
 # Edges of the palm run close together at the wrist, so their hues mix: they count at least this.
 _PALM: Final = -0.1
 _TAKEN: Final = 0.8
@@ -265,18 +267,18 @@ def sided(hands: Sequence[Hand], body: dict[int, Floats]) -> Floats:
 
     Args:
         hands: as read.
-        body: joint -> place in the same pixels.
+        body: joint -> place in the same pixels. An elbow or a shoulder stands in for a wrist that was not
+            read; where a whole arm was not, its hand is the one that the other arm leaves.
     """
     points = np.full((2, 21, 2), -1.0)
-    wrists = [body.get(7), body.get(4)]
-    gaps = [
-        [math.inf if wrist is None else math.dist(wrist, hand.points[0]) for wrist in wrists]
-        for hand in hands
-    ]
-    if len(hands) == 1 and min(gaps[0]) < math.inf:
-        points[int(gaps[0][1] < gaps[0][0])] = hands[0].points
-    if len(hands) == 2:
+    arms = [next((body[joint] for joint in arm if joint in body), None) for arm in _ARMS]
+    if not hands or all(arm is None for arm in arms):
+        return points
+    gaps = [[0.0 if arm is None else math.dist(arm, hand.points[0]) for arm in arms] for hand in hands]
+    if len(hands) == 1:
+        side = int(gaps[0][1] < gaps[0][0]) if all(arm is not None for arm in arms) else int(arms[0] is None)
+        points[side] = hands[0].points
+    else:
         straight, crossed = gaps[0][0] + gaps[1][1], gaps[0][1] + gaps[1][0]
-        if min(straight, crossed) < math.inf:
-            points[:] = [hand.points for hand in (hands if straight <= crossed else hands[::-1])]
+        points[:] = [hand.points for hand in (hands if straight <= crossed else hands[::-1])]
     return points

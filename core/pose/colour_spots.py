@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.pose.draw import COLOURS, JOINT_RADIUS, Image
-from core.pose.skeleton import Floats
+from core.pose.skeleton import LIMBS, Floats
 
 # Levels of the strongest channel: black below, limbs (153) between, joints and hands (255) above.
 BLACK: Final = 60
@@ -24,8 +24,6 @@ _MIN_SHARE: Final = 0.15
 _WHOLE: Final = 0.8
 # Pieces of a limb that others cross are at least this share of the largest.
 _LEAST_PIECE: Final = 0.15
-# Limbs in boxes of more pixels than this are looked at on every other row and column.
-_LARGE: Final = 12_000
 # About as many pixels of a limb are kept.
 _PIXELS: Final = 64
 
@@ -133,6 +131,17 @@ class Limb:
 _UNSEEN: Final = Limb(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
+def see_limbs(drawing: Drawing) -> list[Limb]:
+    """All limbs, in order."""
+    if not drawing.halved:
+        return [see_limb(drawing, limb) for limb in range(len(LIMBS))]
+    # Limbs of large drawings are wide enough for every other row and column.
+    dim, full = (np.ascontiguousarray(part[::2, ::2]) for part in (drawing.dim, drawing.full))
+    coarse = Drawing(dim, full, drawing.radius / 2)
+    limbs = [see_limb(coarse, limb) for limb in range(len(LIMBS))]
+    return [Limb(2 * limb.ends + 0.5, 2 * limb.pixels + 0.5) for limb in limbs]
+
+
 def see_limb(drawing: Drawing, limb: int) -> Limb:
     """The pixels of a limb's colour that lie in one line, and where they end."""
     part, left, top = _part(drawing.dim, limb, margin=0)
@@ -144,7 +153,7 @@ def see_limb(drawing: Drawing, limb: int) -> Limb:
     disc = (drawing.full[top : top + height, left : left + width] == limb + 1).view(np.uint8)
     rim = cv2.dilate(disc, np.ones((reach, reach), np.uint8))
     # Wide limbs need not every pixel.
-    step = max(2 if part.size > _LARGE else 1, round(drawing.radius / 2))
+    step = max(1, round(drawing.radius / 2))
     rows, columns = np.nonzero(_large_spots((part & (1 - rim))[::step, ::step], drawing.radius / step))
     points = np.stack([columns, rows], axis=1) * float(step) + np.array([left, top])
     if len(points) < max(4.0, (drawing.radius / step) ** 2):

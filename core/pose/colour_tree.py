@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose.colour_spots import Drawing, Limb, discs, see_limb
+from core.pose.colour_spots import Drawing, Limb, discs, see_limbs
 from core.pose.skeleton import LIMBS, NECK, Floats
 
 # What a limb end is worth where a whole disc is worth 1, and what a limb is worth.
@@ -63,7 +63,7 @@ class Chosen:
 
 def choose(drawing: Drawing) -> dict[int, Chosen]:
     """The joints of a drawing, in its pixels; those that are not found are left out."""
-    limbs = [see_limb(drawing, limb) for limb in range(len(LIMBS))]
+    limbs = see_limbs(drawing)
     candidates = [_candidates(drawing, joint, limbs) for joint in range(18)]
     chosen = {}
     for joint, index in _best(drawing, limbs, candidates).items():
