@@ -16,7 +16,7 @@ from core.pose.extract.gaps import Gaps, fill_gaps
 from core.pose.extract.pick import Candidate, as_track, candidates, pick
 from core.pose.extract.tracking import Identity, follow, identities_of
 from core.pose.finder import Check, OnFrame, PoseFinder
-from core.pose.skeleton import PoseFrame, PoseTrack, threshold
+from core.pose.skeleton import PoseFrame, PoseTrack, shown, threshold
 from core.types import FPS, Trim
 
 
@@ -52,8 +52,8 @@ class FoundTrack:
 
 
 def pose_of(track: PoseTrack, index: int) -> PoseFrame | None:
-    """Person 0 of a frame, None where nobody is there."""
-    if not (track.scores[index, 0] > 0).any():
+    """Person 0 of a frame, None where nothing of them would be drawn."""
+    if not shown(track.scores[index, 0]):
         return None
     return threshold(track.keypoints[index], track.scores[index])
 

@@ -210,6 +210,15 @@ def test_where_unseen_joints_lie_changes_nothing() -> None:
     assert (drawn.negative == other.negative).all()
 
 
+def test_frames_of_faint_joints_are_told_and_black() -> None:
+    figures = track(5)
+    figures.scores[1:3] = 0.3
+    ready = prepare(from_file(figures, None, fill=False), times(5), None, OFF)
+    assert [pose is None for pose in ready.poses] == [False, True, True, False, False]
+    assert any("2 of 5 frames" in warning for warning in ready.report.warnings)
+    assert ready.report.keypoints_seen == 0.6
+
+
 def test_the_range_without_a_person_is_named(found: FoundTrack) -> None:
     gone = replace(found, track=replace(found.track, scores=np.zeros_like(found.track.scores)))
     with pytest.raises(BadPose, match="Nobody"):
