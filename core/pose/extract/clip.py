@@ -58,10 +58,11 @@ class _Work:
     clip_frames: int
     needed_frames: int
     cache: Cache | None
-    sha256: str
+    content: str
 
     def key(self, chunk: int) -> str:
-        return cache_key("pose", LAYOUT, self.sha256, self.engine.version, repr(self.fps), str(chunk))
+        rule = f"{LAYOUT} {CHUNK} {LOOK_EVERY}"
+        return cache_key("pose", rule, self.content, self.engine.version, repr(self.fps), str(chunk))
 
     def length(self, chunk: int) -> int:
         return min(CHUNK, self.clip_frames - chunk * CHUNK)
@@ -123,7 +124,9 @@ def extract_clip(
     end = min(max(frames_in(end_s, fps), first + 1), clip_frames)
     if cache is not None and sha256 is None:
         sha256 = _content_hash(clip, check)
-    work = _Work(clip, engine, fps, clip_frames, end, cache, sha256 or "")
+    # With the size: a hash that was taken before the file was changed must not name what is in it now.
+    content = f"{sha256} {clip.stat().st_size}"
+    work = _Work(clip, engine, fps, clip_frames, end, cache, content)
     chunks = range(first // CHUNK, (end - 1) // CHUNK + 1)
     progress = _Progress(on_frame, sum(map(work.length, chunks)))
     found = JoinedFrames(_all_chunks(work, chunks, progress, check))

@@ -106,6 +106,16 @@ def test_what_comes_from_the_cache_equals_what_was_found(clip: Path, cache: Cach
         assert (one[0].box, one[0].score) == (other[0].box, other[0].score)
 
 
+def test_a_clip_that_was_changed_since_its_hash_was_taken_is_worked_on_anew(
+    clip: Path, cache: Cache, tmp_path: Path
+) -> None:
+    extract_clip(clip, BlobEngine(), Trim(), cache, sha256="0" * 64)
+    other = make_clip(tmp_path / "other.mp4", blob_frames(LENGTH)[::-1], pixel_format="yuv444p")
+    assert other.stat().st_size != clip.stat().st_size
+    found = extract_clip(other, BlobEngine(), Trim(), cache, sha256="0" * 64)
+    assert places(found) == truth(0, LENGTH)[::-1]
+
+
 def test_after_a_cancel_finished_chunks_are_there(clip: Path, cache: Cache) -> None:
     with pytest.raises(Cancelled):
         extract_clip(clip, BlobEngine(), Trim(), cache, sha256="ab" * 32, check=cancel_after(100))
