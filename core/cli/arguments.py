@@ -58,7 +58,11 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
         help="skeleton video, driving video or keypoints (JSON, NPZ or a folder)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.mp4", help="the video to write")
-    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the driving video (default: found)")
+    parser.add_argument(
+        "--keypoints",
+        metavar="FILE",
+        help="keypoints of the driving video (default: its sidecar, else found)",
+    )
     kinds = get_args(MotionKind)
     parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
     _add_model(parser, default_model="mini")

@@ -36,7 +36,7 @@ def add_parser(verbs: Any) -> None:
 def _add_extract(verbs: Any) -> None:
     parser = _verb(verbs, "extract", "find a person's joints in a clip or a picture", pose_extract.extract)
     parser.add_argument("motion", metavar="CLIP|PICTURE", help="keypoint files and skeleton videos work, too")
-    _add_output(parser, f"default: CLIP.pose.json beside the clip; {_OUT} or a folder", required=False)
+    _add_output(parser, f"{_OUT} or a folder (default: beside it, as dance.mp4.pose.json)", required=False)
     parser.add_argument("--people", action="store_true", help="only list the people, and write nothing")
     add_range(parser)
     # A render smooths what it reads: twice would be too much.
@@ -50,7 +50,8 @@ def _add_align(verbs: Any) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="as the reference pipeline: no guards, no smoothing, no bridge, aligned on the first frame",
+        help="as the reference pipeline: no guards, no smoothing, no bridge, no gaps filled; aligned on the "
+        "first frame unless --align-frame names another",
     )
 
 
@@ -68,7 +69,9 @@ def _add_check(verbs: Any) -> None:
     parser = _verb(verbs, "check", "say before a render whether a motion fits a picture", pose_align.check)
     _add_inputs(parser)
     add_align(parser)
-    parser.add_argument("--frames", type=int, metavar="N", help="4n+1 up to 81 (default: as many)")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="4n+1 up to 81 (default: as many as there are)"
+    )
     parser.add_argument(
         "--picture",
         metavar="OUT.png",
@@ -80,7 +83,9 @@ def _add_check(verbs: Any) -> None:
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", required=True, metavar="IMG", help="PNG, JPEG or WebP of the person")
     parser.add_argument("--motion", required=True, metavar="FILE", help="as for render")
-    parser.add_argument("--keypoints", metavar="FILE", help="keypoints of the clip (default: found)")
+    parser.add_argument(
+        "--keypoints", metavar="FILE", help="keypoints of the clip (default: its sidecar, else found)"
+    )
     kinds = get_args(MotionKind)
     parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
     add_range(parser)
