@@ -48,6 +48,12 @@ def _add_align(verbs: Any) -> None:
     _add_inputs(parser)
     _add_output(parser, f"{_OUT} or a folder; the files are marked as aligned", required=True)
     parser.add_argument(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="of the render that it is for; one of them is aligned on (default: as many, up to 81)",
+    )
+    parser.add_argument(
         "--exact",
         action="store_true",
         help="as the reference pipeline: no guards, no smoothing, no bridge, no gaps filled; aligned on the "

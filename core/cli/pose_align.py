@@ -26,6 +26,7 @@ from core.pose.draw import draw
 from core.pose.finder import OnFrame
 from core.pose.fitted import fitted_track
 from core.pose.motion import Fitting, MotionInfo, choose_frames, find_person
+from core.pose.motion_input import output_times
 from core.pose.prepare import Prepared, prepare
 from core.pose.save import check_ending, save_track
 from core.pose.sources import FoundTrack
@@ -50,7 +51,8 @@ def align(options: argparse.Namespace) -> int:
         start_s, end_s = selection(info.duration_s, job.start_s, job.end_s)
         fps = found.track.fps
         times = [start_s + frame / fps for frame in range(frames_in(end_s - start_s, fps))]
-        ready = job.prepare(found, times, options.exact)
+        most = choose_frames(info.frames_at_16, options.frames, _NATIVE_FRAMES)
+        ready = job.prepare(found, times, options.exact, align_times=output_times(start_s, most))
         save_track(fitted_track(ready, job.canvas_hw, fps), output)
     if options.json:
         print_json({"output": str(output), **_data(ready, fps, job.canvas_hw)})
@@ -72,7 +74,7 @@ def check(options: argparse.Namespace) -> int:
     with finding_people() as line:
         found, info = job.find(line.show, most / FPS)
         count = choose_frames(info.frames_at_16, options.frames, most)
-        times = [job.start_s + frame / FPS for frame in range(count)]
+        times = output_times(job.start_s, count)
         ready = job.as_rendered(info.kind).prepare(found, times, required=info.kind == "driving")
         if picture is not None:
             _save_png(_overlay(job, ready), picture)
@@ -113,13 +115,18 @@ class _Job:
         return find_person(motion, keypoints, kind, part, self.fitting, lambda: None, on_frame)
 
     def prepare(
-        self, found: FoundTrack, times: list[float], exact: bool = False, required: bool = True
+        self,
+        found: FoundTrack,
+        times: list[float],
+        exact: bool = False,
+        required: bool = True,
+        align_times: list[float] | None = None,
     ) -> Prepared:
         """The poses at these times on the reference's canvas; its pose is looked for even if it is unused."""
         settings = self.fitting.settings
         looking = replace(self.fitting, settings=replace(settings, align="on"))
         target = looking.target(self.canvas_hw, required)
-        return prepare(found, times, target, settings, self.fitting.edits, exact)
+        return prepare(found, times, target, settings, self.fitting.edits, exact, align_times)
 
     def as_rendered(self, kind: MotionKind) -> _Job:
         """With the settings that a render takes for this kind of motion."""

@@ -74,6 +74,7 @@ def prepare(
     settings: PoseSettings = _DEFAULT,
     edits: Sequence[PoseEdit] = (),
     exact: bool = False,
+    align_times: Sequence[float] | None = None,
 ) -> Prepared:
     """Fit the person of a motion to the reference.
 
@@ -85,6 +86,8 @@ def prepare(
         edits: changes by hand (``core.pose.edit``).
         exact: as the reference pipeline: no guards, no smoothing, no bridge, the first frame to align on
             unless one is named.
+        align_times: of the frames among which the one to align on is chosen; by default ``times``. Poses at
+            another rate than a render's give those of the render, so that both are aligned alike.
 
     Raises:
         BadImage: the reference shows nobody and the target requires somebody.
@@ -102,7 +105,9 @@ def prepare(
     ratio = found.ratio if target is None else target.ratio
     fitted, at_s, poses = None, None, before
     if target is not None and reference is not None and wants_fit(settings, track.aligned):
-        at_s = _align_time(found, before, times, reference, target.ratio, settings, exact)
+        choice = times if align_times is None else align_times
+        choice_poses = [pose_of(track, index) for index in found.indices(choice)]
+        at_s = _align_time(found, choice_poses, choice, reference, target.ratio, settings, exact)
         pose = pose_of(track, found.indices([at_s])[0])
         if pose is None:
             raise _nobody_at(at_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.catalogue.pose_finder import pose_finder
 from core.catalogue.user import add_local
 from core.cli.main import main
 from core.geometry import pose_canvas
+from core.media.images import load_reference
 from core.media.probe import probe_video
 from core.media.write import write_video
 from core.pose.align import apply, fit
 from core.pose.extract.dwpose import DwposeEngine
 from core.pose.extract.models import PoseModels
 from core.pose.files import load_keypoints, save_sidecar
+from core.pose.motion import Fitting, load_motion
 from core.pose.save import drawings, save_track
 from core.pose.skeleton import PoseTrack, threshold
+from core.types import PoseSettings
 from tests.core.pose.figures import STANDING, track
 from tests.fakes.tiny_pose_models import LESS_SURE_CLOTHES, SURE_CLOTHES, figure, write_pose_models
 
@@ -258,6 +263,25 @@ class TestAlign:
         told = run("align", "--reference", photo, "--motion", clip, "-o", tmp_path / "a.mp4")
         assert (told["frames"], told["fps"]) == (FRAMES, FPS)
         assert probe_video(tmp_path / "a.mp4").fps == FPS
+
+    def test_it_is_aligned_as_a_render_aligns_it(
+        self, photo: Path, tmp_path: Path, run: Callable[..., Any]
+    ) -> None:
+        moves, fast = track(40, seed=4), tmp_path / "fast.npz"
+        save_track(replace(moves, fps=30.0), fast)
+        picture = load_reference(photo)
+        canvas = (2 * pose_canvas(96, 128)[0], 2 * pose_canvas(96, 128)[1])
+        fitting = Fitting(pose_finder("offline"), photo, picture, settings=PoseSettings(bridge=False))
+        for frames in (5, 9, 17):
+            rendered = load_motion(fast, frames=frames, canvas_hw=canvas, fitting=fitting)
+            out = tmp_path / f"{frames}.npz"
+            told = run(
+                "align", "--reference", photo, "--motion", fast, "-o", out, "--frames", frames, "--no-bridge"
+            )
+            assert rendered.pose is not None
+            assert told["align_frame_s"] == rendered.pose["align_frame_s"]
+            again = load_motion(out, frames=frames, canvas_hw=canvas, fitting=fitting)
+            assert np.array_equal(again.positive, rendered.positive)
 
     @pytest.mark.usefixtures("installed")
     def test_a_reference_without_a_person_is_refused(
