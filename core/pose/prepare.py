@@ -20,8 +20,6 @@ from core.pose.smooth import smooth
 from core.pose.sources import FoundTrack, pose_of
 from core.types import FPS, PoseEdit, PoseSettings
 
-# A gap in the motion that is longer than this is told.
-_TOLD_S: Final = 0.5
 _DEFAULT: Final = PoseSettings()
 
 
@@ -234,7 +232,7 @@ def _notes(
         notes.append(f"Nobody was found in {target.name}; the motion is used as it is.")
     for gap_start_s, gap_end_s in found.gaps.long:
         start_s, end_s = found.start_s + gap_start_s, found.start_s + gap_end_s
-        if end_s > times[0] and start_s < times[-1] and end_s - start_s > _TOLD_S:
+        if end_s > times[0] and start_s < times[-1]:
             notes.append(f"Nobody was found from {start_s:.1f} to {end_s:.1f} s; these frames are black.")
     if bridged:
         notes.append(f"The first {bridged} frames lead over from the reference's pose to the motion's.")

@@ -46,10 +46,6 @@ class FoundTrack:
         last = len(self.track.keypoints) - 1
         return [min(max(int((t - self.start_s) * self.track.fps + 1e-3), 0), last) for t in times]
 
-    def pose(self, index: int) -> PoseFrame | None:
-        """The person in a frame, fractions of the motion's picture; None where nobody is."""
-        return pose_of(self.track, index)
-
 
 def pose_of(track: PoseTrack, index: int) -> PoseFrame | None:
     """Person 0 of a frame, None where nothing of them would be drawn."""

@@ -33,7 +33,8 @@ class PoseReport:
             that shows nobody counts as 0); of these joints only those that the reference shows.
         scale_ratio: size of the person in the reference over that of the dancer, both in their picture's
             height: the median of the scales; 1 where nothing was fitted.
-        out_of_frame: 0..1, share of frames in which a drawn joint lies outside the canvas.
+        out_of_frame: 0..1, share of the frames with somebody in which a body joint that is drawn lies outside
+            the canvas.
         start_gap: heights of the canvas between the reference's pose and the first one of the motion.
         score: 0..100. Of 100 points up to 40 are lost for unseen joints, 20 for frames out of the picture,
             20 for facing another way than the reference, 15 for unlike sizes, 10 for unlike proportions and
