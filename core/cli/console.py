@@ -22,8 +22,9 @@ _TITLES = {
 
 
 def print_json(data: Any) -> None:
-    """One object on standard output."""
-    print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+    """One object on standard output, always UTF-8: bytes of a file name that are no text are escaped."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def print_error(error: PirouetteError, as_json: bool) -> int:

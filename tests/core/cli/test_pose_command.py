@@ -412,3 +412,12 @@ def test_every_bad_input_is_an_error_in_json_and_writes_nothing(
     assert error["action"]
     assert names(tmp_path) == {"in"}
     assert moves.read_bytes() == before
+
+
+def test_a_name_that_is_no_text_is_still_json(
+    capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "bad\udcff.json")
+    assert main(["pose", "draw", path, "-o", str(tmp_path / "a.mp4"), "--json"]) == 2
+    told = json.loads(capfdbinary.readouterr().out.decode("utf-8", "strict"))
+    assert told["error"]["value"] == path
