@@ -46,6 +46,8 @@ def extract(options: argparse.Namespace) -> int:
         return 0
     if output is None:
         print("\n".join(people_lines(_people(found))))
+        if len(found.people) > 1:
+            say(["A render numbers the people of the frames it uses: give --start and --end as for it."])
         return 0
     say([*people_lines(_people(found)), *_lines(found, track)])
     print(output)
