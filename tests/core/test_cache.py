@@ -102,7 +102,7 @@ def test_the_longest_unused_entries_go_first(root: Path) -> None:
 
 def test_the_folder_stays_within_the_limit(root: Path) -> None:
     cache = ticking(root, 100 * KIB)
-    for number in range(300):
+    for number in range(120):
         cache.put(str(number), bytes(3 * KIB))
         assert sum(path.stat().st_size for path in files(root)) <= 106 * KIB
     assert sum(path.stat().st_size for path in files(root)) > 80 * KIB

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cache import Cache
 from core.catalogue.pose_models import offline_models
 from core.media.write import write_video
 from core.pose.extract.models import open_engine
@@ -29,6 +30,25 @@ def engine() -> OfflineEngine:
     opened = open_engine(offline_models())
     assert isinstance(opened, OfflineEngine)
     return opened
+
+
+class Kept(Cache):
+    """What was found, for as long as the process runs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        return self._kept.get(key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._kept[key] = data
+
+
+@cache
+def kept() -> Cache:
+    """Shared by tests that look at the same pictures and test something else."""
+    return Kept()
 
 
 @cache

@@ -20,7 +20,7 @@ from core.pose.reference import find_reference
 from core.pose.skeleton import PoseTrack, threshold
 from core.pose.sources import FoundTrack, from_file, pose_of
 from core.types import PoseEdit, PoseSettings, Trim
-from tests.core.pose.demo_people import CHARACTERS, character, clip, engine, joints, moved
+from tests.core.pose.demo_people import CHARACTERS, character, clip, engine, joints, kept, moved
 from tests.core.pose.figures import STANDING, track
 
 CANVAS = (320, 320)
@@ -29,7 +29,7 @@ OFF = PoseSettings(smoothing=0.0, bridge=False)
 
 
 def finder(cache: Cache | None = None) -> PoseFinder:
-    return PoseFinder(engine, cache)
+    return PoseFinder(engine, kept() if cache is None else cache)
 
 
 def still() -> None:
@@ -359,7 +359,7 @@ class TestMotion:
         assert pose_of(found.track, 2) is None
         assert load_motion(tmp_path / "a.json", canvas_hw=CANVAS, fitting=fitting).positive[2].max() == 0
 
-    def test_cancel_works_between_frames(self, dance: Path) -> None:
+    def test_cancel_works_between_frames(self, dance: Path, tmp_path: Path) -> None:
         calls = 0
 
         def check() -> None:
@@ -369,7 +369,9 @@ class TestMotion:
                 raise Cancelled
 
         with pytest.raises(Cancelled):
-            load_motion(dance, canvas_hw=CANVAS, fitting=self.fitting(), check=check)
+            load_motion(
+                dance, canvas_hw=CANVAS, fitting=self.fitting(cache=Cache(tmp_path / "cache")), check=check
+            )
         assert calls == 4
 
 

@@ -14,6 +14,7 @@ from core.pose.skeleton import JOINTS
 from tests.core.pose.demo_people import character
 
 _SPACE = 1 / MOST_PEOPLE
+_WALK = 100
 
 
 class CrowdEngine:
@@ -40,11 +41,11 @@ class CrowdEngine:
         )
 
 
-def strolling(name: str, count: int, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
-    """A demo character who walks to and fro across a picture, once in 100 frames."""
+def strolling(name: str, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
+    """A demo character who walks across a picture and back, in 100 frames that can be repeated."""
     person = character(name, height)
     ground = person[0, 0].astype(np.float64).tolist()
-    for number in range(count):
-        left = (width - height) * (0.5 - 0.5 * np.cos(2 * np.pi * number / 100))
+    for number in range(_WALK):
+        left = (width - height) * (0.5 - 0.5 * np.cos(2 * np.pi * number / _WALK))
         matrix = np.array([[1.0, 0.0, left], [0.0, 1.0, 0.0]])
         yield cv2.warpAffine(person, matrix, (width, height), borderValue=ground)
