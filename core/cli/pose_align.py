@@ -106,13 +106,15 @@ class _Job:
         return None if self.options.end is None else float(self.options.end)
 
     def find(self, on_frame: OnFrame, longest_s: float = math.inf) -> tuple[FoundTrack, MotionInfo]:
-        """The person of the range, or of its first ``longest_s`` seconds."""
+        """The person of the range, or of its first ``longest_s`` seconds as a render looks at them."""
         keypoints = Path(self.options.keypoints) if self.options.keypoints else None
         motion, kind = Path(self.options.motion), self.options.motion_kind
         part = trim(self.options)
         end_s = min(math.inf if part.end_s is None else part.end_s, part.start_s + longest_s)
         part = Trim(part.start_s, end_s if end_s < math.inf else None)
-        return find_person(motion, keypoints, kind, part, self.fitting, lambda: None, on_frame)
+        return find_person(
+            motion, keypoints, kind, part, self.fitting, lambda: None, on_frame, longest_s < math.inf
+        )
 
     def prepare(
         self,

@@ -46,10 +46,16 @@ class PoseFinder:
         return () if self._opened is None else tuple(self._opened.notes)
 
     def in_clip(
-        self, clip: Path, trim: Trim, check: Check, on_frame: OnFrame, sha256: str | None = None
+        self,
+        clip: Path,
+        trim: Trim,
+        check: Check,
+        on_frame: OnFrame,
+        sha256: str | None = None,
+        fps: float | None = None,
     ) -> FoundClip:
-        """Everybody in a range of a clip; raises as ``extract_clip``."""
-        return extract_clip(clip, self.engine, trim, self._cache, sha256, check, on_frame)
+        """Everybody in a range of a clip; arguments and errors as ``extract_clip``'s."""
+        return extract_clip(clip, self.engine, trim, self._cache, sha256, check, on_frame, fps)
 
     def in_picture(self, picture: Image) -> list[Found]:
         """Everybody in uint8 RGB [H, W, 3]."""

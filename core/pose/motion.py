@@ -26,6 +26,7 @@ from core.types import FPS, MotionKind, Trim
 
 # A filmed clip is looked at this often, in frames a second, until somebody is seen.
 _LOOKS_A_SECOND: Final = 4
+_ON_GRID: Final = 1e-6
 Check = Callable[[], None]
 
 __all__ = [
@@ -167,15 +168,21 @@ def find_person(
     fitting: Fitting,
     check: Check,
     on_frame: OnFrame,
+    as_rendered: bool = False,
 ) -> tuple[FoundTrack, MotionInfo]:
     """One person of a motion in any form, for what needs joints and not drawings.
+
+    Args:
+        as_rendered: look only at the frames of a clip that a render would look at, not at all of them.
 
     Raises:
         as ``load_motion``.
     """
     opened = open_motion(motion, keypoints, kind, trim)
-    rehearse(opened, opened.info.frames_at_16, fitting)
-    return _person(motion, opened, opened.info.frames_at_16, fitting, check, on_frame), opened.info
+    count = opened.info.frames_at_16
+    rehearse(opened, count, fitting)
+    fps = _needed_fps(opened.start_s) if as_rendered else None
+    return _person(motion, opened, count, fitting, check, on_frame, fps), opened.info
 
 
 def choose_frames(available: int, asked: int | None, limit: int | None = None) -> int:
@@ -206,11 +213,22 @@ def _find(
     """One person of the range; None for a skeleton video that is used as it is."""
     if opened.info.kind == "skeleton" and fitting.settings.align != "on" and not fitting.edits:
         return None
-    return _person(motion, opened, count, fitting, check, on_frame)
+    return _person(motion, opened, count, fitting, check, on_frame, _needed_fps(opened.start_s))
+
+
+def _needed_fps(start_s: float) -> float | None:
+    """The output's rate where the range starts on its grid: between its frames there is nothing to see."""
+    return float(FPS) if abs(start_s * FPS - round(start_s * FPS)) < _ON_GRID else None
 
 
 def _person(
-    motion: Path, opened: OpenedMotion, count: int, fitting: Fitting, check: Check, on_frame: OnFrame
+    motion: Path,
+    opened: OpenedMotion,
+    count: int,
+    fitting: Fitting,
+    check: Check,
+    on_frame: OnFrame,
+    fps: float | None,
 ) -> FoundTrack:
     settings = fitting.settings
     if opened.track is not None:
@@ -225,7 +243,7 @@ def _person(
         )
     trim = Trim(opened.start_s, min(opened.end_s, opened.start_s + count / FPS))
     return sources.from_clip(
-        motion, trim, settings.person, fitting.finder, check, on_frame, fitting.sha256, fitting.fill
+        motion, trim, settings.person, fitting.finder, check, on_frame, fitting.sha256, fitting.fill, fps
     )
 
 

@@ -63,15 +63,18 @@ def from_clip(
     on_frame: OnFrame,
     sha256: str | None = None,
     fill: bool = True,
+    fps: float | None = None,
 ) -> FoundTrack:
     """Find people in a range of a filmed clip and follow one of them.
+
+    ``fps``: frames a second to look at; by default the clip's own.
 
     Raises:
         BadVideo: as ``extract_clip``.
         BadPose: nobody is in the range.
         BadSetting: ``person`` is more than there are.
     """
-    alone, start_s, people = _followed(finder.in_clip(clip, trim, check, on_frame, sha256), person, clip)
+    alone, start_s, people = _followed(finder.in_clip(clip, trim, check, on_frame, sha256, fps), person, clip)
     track, gaps = fill_gaps(alone) if fill else (alone, Gaps(0, ()))
     return FoundTrack(track, start_s, people, gaps)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from core.cache import Cache, cache_key
-from core.errors import BadVideo
 from core.media.probe import probe_video
 from core.media.read import frames_in, read_frames, selection
 from core.pose.extract.engine import Found, Image, PoseEngine
@@ -18,7 +17,7 @@ from core.pose.extract.packed import LAYOUT, FoundFrames, JoinedFrames, pack, un
 from core.types import Trim
 
 MAX_FPS: Final = 30.0
-CHUNK: Final = 64
+CHUNK: Final = 32
 # The detector looks over every so many frames; in between the people of the frame before lead on.
 LOOK_EVERY: Final = 8
 # Matroska and WebM store whole milliseconds: a clip may be half of one longer than its frames.
@@ -35,7 +34,7 @@ class FoundClip:
 
     Attributes:
         frames: the people of each frame, at most 8, the surest first.
-        fps: frames a second, the clip's own average rate or 30 where that is more.
+        fps: frames a second, the clip's own average rate, 30 where that is more, or what was asked for.
         width: of the upright picture in pixels.
         height: of the upright picture in pixels.
         first_frame: number of the first frame on the clip's grid of time k / fps.
@@ -55,7 +54,6 @@ class _Work:
     clip: Path
     engine: PoseEngine
     fps: float
-    clip_frames: int
     needed_frames: int
     cache: Cache | None
     content: str
@@ -65,7 +63,8 @@ class _Work:
         return cache_key("pose", rule, self.content, self.engine.version, repr(self.fps), str(chunk))
 
     def length(self, chunk: int) -> int:
-        return min(CHUNK, self.clip_frames - chunk * CHUNK)
+        """Frames of a chunk as far as they are needed: the start of a chunk does not depend on its end."""
+        return min(CHUNK, self.needed_frames - chunk * CHUNK)
 
 
 @dataclass
@@ -98,11 +97,12 @@ def extract_clip(
     sha256: str | None = None,
     check: Check = _go_on,
     on_frame: OnFrame = _untold,
+    fps: float | None = None,
 ) -> FoundClip:
     """Find the people in a range of a clip; memory grows with people found, not with pictures.
 
-    Works on all chunks of ``CHUNK`` frames that the range touches. With a cache, another range or another try
-    after a cancel takes what is there.
+    Works on the chunks of ``CHUNK`` frames that the range touches, each from its start on. With a cache,
+    another range or another try after a cancel takes what is there.
 
     Args:
         clip: a video.
@@ -111,14 +111,16 @@ def extract_clip(
         cache: keeps finished chunks.
         sha256: of the clip's content where it is known, else computed if there is a cache.
         check: called before each frame; whatever it raises ends the work.
-        on_frame: told frames done and frames in all (those of all chunks touched).
+        on_frame: told frames done and frames in all (from the first chunk's start on).
+        fps: frames a second to look at, for who needs no more; at most, and by default, the clip's own or
+            ``MAX_FPS``.
 
     Raises:
         BadVideo: unreadable or damaged within the range, or an empty range.
     """
     info = probe_video(clip)
     start_s, end_s = selection(info.duration_s, trim.start_s, trim.end_s)
-    fps = min(info.fps, MAX_FPS)
+    fps = min(info.fps, fps or MAX_FPS)
     clip_frames = frames_in(info.duration_s - _ROUNDING_S, fps)
     first = min(int(start_s * fps + _EPSILON_FRAMES), clip_frames - 1)
     end = min(max(frames_in(end_s, fps), first + 1), clip_frames)
@@ -126,7 +128,7 @@ def extract_clip(
         sha256 = _content_hash(clip, check)
     # With the size: a hash that was taken before the file was changed must not name what is in it now.
     content = f"{sha256} {clip.stat().st_size}"
-    work = _Work(clip, engine, fps, clip_frames, end, cache, content)
+    work = _Work(clip, engine, fps, end, cache, content)
     chunks = range(first // CHUNK, (end - 1) // CHUNK + 1)
     progress = _Progress(on_frame, sum(map(work.length, chunks)))
     found = JoinedFrames(_all_chunks(work, chunks, progress, check))
@@ -162,10 +164,10 @@ def _all_chunks(work: _Work, chunks: range, progress: _Progress, check: Check) -
 
 
 def _stored(cache: Cache | None, key: str, length: int) -> FoundFrames | None:
-    """A chunk out of the cache, if it is there and as long as it should be."""
+    """The first ``length`` frames of a chunk out of the cache, if as many are there."""
     data = None if cache is None else cache.get(key)
     found = None if data is None else unpack(data)
-    return found if found is not None and len(found) == length else None
+    return found[:length] if found is not None and len(found) >= length else None
 
 
 def _fresh(work: _Work, run: Sequence[int], progress: _Progress, check: Check) -> Iterator[FoundFrames]:
@@ -174,7 +176,7 @@ def _fresh(work: _Work, run: Sequence[int], progress: _Progress, check: Check) -
     stream = read_frames(work.clip, start_s, None, work.fps, sum(map(work.length, run)))
     for chunk in run:
         found = pack(_people(work, chunk, stream, progress, check))
-        if work.cache is not None and len(found) == work.length(chunk):
+        if work.cache is not None:
             work.cache.put(work.key(chunk), found.to_bytes())
         yield found
 
@@ -182,30 +184,17 @@ def _fresh(work: _Work, run: Sequence[int], progress: _Progress, check: Check) -
 def _people(
     work: _Work, chunk: int, stream: Iterator[Image], progress: _Progress, check: Check
 ) -> Iterator[list[Found]]:
-    """The people of each frame of one chunk, as far as it can be read."""
+    """The people of each frame of one chunk."""
     before: list[Found] = []
     lost = False
     for number in range(work.length(chunk)):
         check()
-        picture = _next(work, chunk * CHUNK + number, stream)
-        if picture is None:
-            return
-        people = work.engine.people(picture, before, lost or not before or number % LOOK_EVERY == 0)
+        people = work.engine.people(next(stream), before, lost or not before or number % LOOK_EVERY == 0)
         # Perhaps only by following on from frame to frame, so the next one is looked over.
         lost = len(people) < len(before)
         before = people
         progress.add(1)
         yield people
-
-
-def _next(work: _Work, number: int, stream: Iterator[Image]) -> Image | None:
-    """The next picture; None for damage behind the last frame that is needed."""
-    try:
-        return next(stream, None)
-    except BadVideo:
-        if number < work.needed_frames:
-            raise
-        return None
 
 
 def _content_hash(clip: Path, check: Check) -> str:

@@ -271,9 +271,10 @@ class TestMotion:
         neck = (joints("Ada")[0][1] * CANVAS[0]).astype(int)
         assert motion.positive[0][neck[1] - 9 : neck[1] + 10, neck[0] - 9 : neck[0] + 10].max() > 200
 
-    def test_what_was_found_is_found_again_in_the_cache(self, dance: Path, tmp_path: Path) -> None:
+    def test_what_was_found_is_found_again_in_the_cache(self, tmp_path: Path) -> None:
+        brief = clip(tmp_path / "brief.mp4", [character("Emre")] * 2)
         cache = Cache(tmp_path / "cache")
-        first = load_motion(dance, canvas_hw=CANVAS, fitting=self.fitting(cache=cache))
+        first = load_motion(brief, canvas_hw=CANVAS, fitting=self.fitting(cache=cache))
 
         class NoEngine:
             version = engine().version
@@ -283,11 +284,29 @@ class TestMotion:
                 raise AssertionError("the engine ran")
 
         again = load_motion(
-            dance,
+            brief,
             canvas_hw=CANVAS,
             fitting=replace(self.fitting(), finder=PoseFinder(NoEngine, cache)),  # type: ignore[arg-type]
         )
         assert (again.positive == first.positive).all()
+
+    def test_a_render_looks_at_its_own_frames_alone(self, tmp_path: Path) -> None:
+        """Of a clip of 48 frames a second each third one, where the range starts on the output's grid."""
+        pictures = [moved(character("Emre"), 0.004 * frame, 0.0) for frame in range(15)]
+        fast = clip(tmp_path / "fast.mp4", pictures, 48.0)
+        looked: list[int] = []
+        sought = PoseFinder(engine)
+
+        def rates(start_s: float) -> tuple[float, int]:
+            looked.clear()
+            fitting = replace(self.fitting(replace(OFF, align="off")), finder=sought)
+            found, _ = find_person(
+                fast, None, "auto", Trim(start_s), fitting, still, lambda *told: looked.append(told[0]), True
+            )
+            return found.track.fps, looked[-1]
+
+        assert rates(1 / 16) == (16.0, 5)
+        assert rates(0.05) == (30.0, 10)
 
     def test_a_clip_without_a_person(self, tmp_path: Path) -> None:
         wall = clip(tmp_path / "wall.mp4", [np.full((96, 96, 3), 180, np.uint8)] * 5)

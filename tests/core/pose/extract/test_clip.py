@@ -64,7 +64,7 @@ def test_the_first_of_a_chunk_starts_afresh_and_every_eighth_is_looked_over(clip
     extract_clip(clip, engine, Trim())
     afresh = [number for number, (before, _) in enumerate(engine.calls) if before == 0]
     looked = [number for number, (_, look) in enumerate(engine.calls) if look]
-    assert afresh == [0, CHUNK, 2 * CHUNK]
+    assert afresh == list(range(0, LENGTH, CHUNK))
     assert looked == list(range(0, LENGTH, 8))
 
 
@@ -97,6 +97,24 @@ def test_another_range_works_only_on_what_is_new(clip: Path, cache: Cache) -> No
     assert again.calls == []
 
 
+def test_a_chunk_is_worked_on_as_far_as_it_is_needed(clip: Path, cache: Cache) -> None:
+    engine = BlobEngine()
+    assert places(extract_clip(clip, engine, Trim(0.0, 0.5), cache)) == truth(0, 15)
+    assert len(engine.calls) == 15
+    assert places(extract_clip(clip, engine, Trim(0.0, 0.4), cache)) == truth(0, 12)
+    assert len(engine.calls) == 15
+    assert places(extract_clip(clip, engine, Trim(0.0, 0.6), cache)) == truth(0, 18)
+    assert len(engine.calls) == 15 + 18
+
+
+def test_fewer_frames_a_second_can_be_asked_for(clip: Path, cache: Cache) -> None:
+    engine = BlobEngine()
+    found = extract_clip(clip, engine, Trim(1.0, 2.0), cache, fps=10.0)
+    assert (found.fps, found.first_frame) == (10.0, 10)
+    assert places(found) == truth(30, 60)[::3]
+    assert extract_clip(clip, engine, Trim(1.0, 2.0), cache, fps=90.0).fps == 30.0
+
+
 def test_what_comes_from_the_cache_equals_what_was_found(clip: Path, cache: Cache) -> None:
     plain = extract_clip(clip, BlobEngine(), Trim(1.0, 4.0))
     extract_clip(clip, BlobEngine(), Trim(3.0, 4.0), cache)
@@ -118,7 +136,7 @@ def test_a_clip_that_was_changed_since_its_hash_was_taken_is_worked_on_anew(
 
 def test_after_a_cancel_finished_chunks_are_there(clip: Path, cache: Cache) -> None:
     with pytest.raises(Cancelled):
-        extract_clip(clip, BlobEngine(), Trim(), cache, sha256="ab" * 32, check=cancel_after(100))
+        extract_clip(clip, BlobEngine(), Trim(), cache, sha256="ab" * 32, check=cancel_after(CHUNK + 10))
     engine = BlobEngine()
     assert places(extract_clip(clip, engine, Trim(), cache, sha256="ab" * 32)) == truth(0, LENGTH)
     assert len(engine.calls) == LENGTH - CHUNK
@@ -142,7 +160,7 @@ def test_another_version_of_the_engine_takes_nothing_from_the_cache(clip: Path, 
 
 
 def test_progress_counts_to_the_end_with_cached_frames_at_once(clip: Path, cache: Cache) -> None:
-    extract_clip(clip, BlobEngine(), Trim(0.0, 1.0), cache)
+    extract_clip(clip, BlobEngine(), Trim(0.0, CHUNK / 30), cache)
     told: list[tuple[int, int]] = []
     extract_clip(clip, BlobEngine(), Trim(), cache, on_frame=lambda done, total: told.append((done, total)))
     assert told == [(done, LENGTH) for done in range(CHUNK, LENGTH + 1)]
