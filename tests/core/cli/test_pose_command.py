@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.cache import Cache
+from core.catalogue.load import user_catalogue
 from core.catalogue.pose_finder import pose_finder
 from core.catalogue.user import add_local
 from core.cli.main import main
@@ -53,11 +56,27 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> PoseModels:
     return write_pose_models(tmp_path_factory.mktemp("networks"))
 
 
+@pytest.fixture(scope="module")
+def found_before(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """One cache for all tests: what is in the same clip is looked for once."""
+    return Cache(tmp_path_factory.mktemp("found"))
+
+
+@pytest.fixture(scope="module")
+def own_files(networks: PoseModels) -> Path:
+    """A catalogue with tiny networks of the user's own for DWPose."""
+    catalogue = networks.files["detector"].with_name("catalogue.toml")
+    add_local(networks.files["detector"], "pose_detector", asset_id="tiny-yolox", catalogue=catalogue)
+    add_local(networks.files["estimator"], "pose_estimator", asset_id="tiny-dwpose", catalogue=catalogue)
+    return catalogue
+
+
 @pytest.fixture
-def installed(networks: PoseModels) -> None:
-    """DWPose is there, as tiny networks of the user's own."""
-    add_local(networks.files["detector"], "pose_detector", asset_id="tiny-yolox")
-    add_local(networks.files["estimator"], "pose_estimator", asset_id="tiny-dwpose")
+def installed(own_files: Path, found_before: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DWPose is there."""
+    user_catalogue().parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(own_files, user_catalogue())
+    monkeypatch.setattr("core.catalogue.pose_finder.Cache", lambda _: found_before)
 
 
 def scene(boxes: dict[tuple[int, int, int], tuple[float, float, float, float]]) -> np.ndarray:
@@ -198,8 +217,13 @@ class TestExtract:
         assert names(tmp_path) == {"in", "empty.mp4"}
 
     def test_ctrl_c_leaves_nothing(
-        self, clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        clip: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
+        monkeypatch.setattr("core.catalogue.pose_finder.Cache", lambda _: Cache(tmp_path / "cache"))
         people, calls = DwposeEngine.people, iter(range(4))
 
         def stopped(engine: DwposeEngine, *arguments: Any, **options: Any) -> Any:

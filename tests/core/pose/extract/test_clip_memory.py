@@ -90,10 +90,10 @@ def tell(what: str, frames: int, seconds: float, before: int, peak: int) -> None
 
 @needs_proc
 def test_memory_does_not_follow_the_pictures(tmp_path: Path) -> None:
-    clip = walking(tmp_path / "clip.mp4", 200, 480, 360, 30)
+    clip = walking(tmp_path / "clip.mp4", 130, 480, 360, 30)
     before, peak, frames = memory(clip, tmp_path / "cache", BLOBS)
-    assert frames == 200
-    assert peak - before < 40 * MEGABYTE  # the pictures take 104 MB
+    assert frames == 130
+    assert peak - before < 40 * MEGABYTE  # the pictures take 67 MB
 
 
 @needs_proc
@@ -125,19 +125,25 @@ def test_ten_minutes_of_a_crowd_stay_within_memory(tmp_path: Path) -> None:
 
 @needs_proc
 @pytest.mark.faults
-def test_ten_minutes_through_the_offline_engine_stay_within_its_memory(tmp_path: Path) -> None:
+def test_fifteen_minutes_through_the_offline_engine_stay_within_its_memory(tmp_path: Path) -> None:
     try:
         offline_models()
     except (BadCheckpoint, FileNotFoundError):
         pytest.skip("the offline networks are not in this checkout")
     cycle = list(strolling("Emre", 320, 240))
-    clip = make_clip(tmp_path / "clip.mp4", [cycle[n % len(cycle)] for n in range(3600)], fps=6)
+    clip = make_clip(tmp_path / "clip.mp4", [cycle[n % len(cycle)] for n in range(900)], fps=1)
     start = time.monotonic()
     before, peak, frames = memory(clip, tmp_path / "cache", OFFLINE)
-    tell("ten minutes of a dancer through the offline engine", frames, time.monotonic() - start, before, peak)
-    assert frames > 0.99 * 3600
+    tell(
+        "fifteen minutes of a dancer through the offline engine",
+        frames,
+        time.monotonic() - start,
+        before,
+        peak,
+    )
+    assert frames > 0.99 * 900
     assert peak < 600 * MEGABYTE
-    assert peak - before < 120 * MEGABYTE
+    assert peak - before < 80 * MEGABYTE
 
 
 def test_people_are_held_once() -> None:

@@ -165,9 +165,9 @@ def test_following_for_many_frames_does_not_lose_the_person(engine: DwposeEngine
     picture = stage(900, 700)
     paint(picture, (100, 150, 300, 550), SURE_CLOTHES)
     people = engine.people(picture)
-    for step in range(1, 12):
+    for step in range(1, 7):
         picture = stage(900, 700)
-        discs = paint(picture, (100 + 15 * step, 150, 300 + 15 * step, 550), HIDDEN_CLOTHES)
+        discs = paint(picture, (100 + 25 * step, 150, 300 + 25 * step, 550), HIDDEN_CLOTHES)
         people = engine.people(picture, people, look=False)
         assert distances(people[0], discs, picture).max() <= 1.5
 
@@ -197,20 +197,19 @@ def test_a_person_seen_less_surely_counts_only_where_one_was_before(engine: Dwpo
     assert engine.people(elsewhere, before) == []
 
 
-@pytest.mark.parametrize("batch", [1, 2, 5])
-def test_any_batch_gives_the_same_joints(engine: DwposeEngine, tmp_path: Path, batch: int) -> None:
+def test_any_batch_gives_the_same_joints(engine: DwposeEngine, tmp_path: Path) -> None:
     picture = stage(1000, 700)
     boxes = [(40 + 190 * index, 150, 160 + 190 * index, 500) for index in range(5)]
     discs = [paint(picture, box, HIDDEN_CLOTHES) for box in boxes]
     blank = Found(np.zeros((134, 2)), np.zeros(134), (0, 0, 1, 1), 0.9)
     before = [replace(blank, box=(box[0] / 1000, box[1] / 700, box[2] / 1000, box[3] / 700)) for box in boxes]
-    people = open_engine(write_pose_models(tmp_path, batch)).people(picture, before, look=False)
     expected = engine.people(picture, before, look=False)
-    assert len(people) == len(expected) == 5
-    for person, other, places in zip(people, expected, discs, strict=True):
-        np.testing.assert_array_equal(person.keypoints, other.keypoints)
-        np.testing.assert_array_equal(person.scores, other.scores)
-        assert distances(person, places, picture).max() <= 1.5
+    assert max(distances(*pair, picture).max() for pair in zip(expected, discs, strict=True)) <= 1.5
+    for batch in (1, 2, 5):
+        people = open_engine(write_pose_models(tmp_path, batch)).people(picture, before, look=False)
+        for person, other in zip(people, expected, strict=True):
+            np.testing.assert_array_equal(person.keypoints, other.keypoints)
+            np.testing.assert_array_equal(person.scores, other.scores)
 
 
 def test_one_person_found_twice_counts_once(engine: DwposeEngine) -> None:

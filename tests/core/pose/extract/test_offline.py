@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,35 @@ from core.pose.extract.hand import Arm, Hand, HandFinder, tell_apart
 from core.pose.extract.litert import Network
 from core.pose.extract.offline import OfflineEngine
 from core.pose.skeleton import LEFT_HAND, RIGHT_HAND, Floats
-from tests.core.pose.demo_people import CHARACTERS, character, engine, joints, moved
+from tests.core.pose.demo_people import CHARACTERS, Picture, character, engine, joints, moved
 
 
 def body(found: Found) -> Floats:
     return found.keypoints[:18]
 
 
+@cache
+def alone(name: str) -> Found:
+    """The one person in a character's picture, looked for once."""
+    (person,) = engine().people(character(name))
+    return person
+
+
+@cache
+def pair() -> Picture:
+    """Ada on the left, Emre on the right."""
+    return np.concatenate([character("Ada"), character("Emre")], axis=1)
+
+
+@cache
+def both_found() -> list[Found]:
+    """Who is in ``pair``, from left to right."""
+    return sorted(engine().people(pair()), key=lambda person: person.box[0])
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in CHARACTERS.glob("*.png")))
 def test_joints_are_where_they_were_drawn(name: str) -> None:
-    (person,) = engine().people(character(name))
+    person = alone(name)
     truth, there = joints(name)
     apart = np.linalg.norm(body(person) - truth, axis=1)[there > 0]
     assert np.median(apart) < 0.02
@@ -35,7 +55,7 @@ def test_joints_are_where_they_were_drawn(name: str) -> None:
 
 
 def test_left_stays_left_in_a_mirror() -> None:
-    (person,) = engine().people(character("Freya"))
+    person = alone("Freya")
     (mirrored,) = engine().people(np.ascontiguousarray(character("Freya")[:, ::-1]))
     swapped = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
     expected = body(person)[swapped] * [-1, 1] + [1, 0]
@@ -43,17 +63,14 @@ def test_left_stays_left_in_a_mirror() -> None:
 
 
 def test_joints_move_with_the_person() -> None:
-    (person,) = engine().people(character("Dayo"))
+    person = alone("Dayo")
     (after,) = engine().people(moved(character("Dayo"), 0.1, -0.05, 0.8))
     expected = (body(person) - 0.5) * 0.8 + 0.5 + [0.1, -0.05]
     assert np.abs(body(after) - expected).max() < 0.03
 
 
 def test_a_wide_picture_of_two_people_shows_both() -> None:
-    both = np.concatenate([character("Ada"), character("Emre")], axis=1)
-    people = engine().people(both)
-    assert len(people) == 2
-    left, right = sorted(people, key=lambda person: person.box[0])
+    left, right = both_found()
     for person, name, shift in ((left, "Ada", 0.0), (right, "Emre", 1.0)):
         truth, there = joints(name)
         apart = np.linalg.norm(body(person) * [2, 1] - [shift, 0] - truth, axis=1)[there > 0]
@@ -68,7 +85,7 @@ def test_two_who_stand_together_in_a_very_wide_picture_are_two() -> None:
 
 
 def test_the_box_holds_what_is_seen() -> None:
-    (person,) = engine().people(character("Bruno"))
+    person = alone("Bruno")
     left, top, right, bottom = person.box
     seen = person.keypoints[person.scores > 0.3]
     assert (seen.min(axis=0) >= [left, top]).all()
@@ -82,7 +99,7 @@ def test_nobody_in_noise_or_in_the_dark() -> None:
 
 
 def test_who_was_there_is_followed_without_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = engine().people(character("Ada"))
+    before = [alone("Ada")]
 
     def refuse(*_: object) -> None:
         raise AssertionError("the detector ran")
@@ -93,17 +110,15 @@ def test_who_was_there_is_followed_without_the_detector(monkeypatch: pytest.Monk
 
 
 def test_a_newcomer_is_found_when_looked_for_and_nobody_twice() -> None:
-    both = np.concatenate([character("Ada"), character("Emre")], axis=1)
-    before = [person for person in engine().people(both) if person.box[0] < 0.4]
-    assert len(before) == 1
-    assert len(engine().people(both, before, look=False)) == 1
-    assert len(engine().people(both, before, look=True)) == 2
+    before = both_found()[:1]
+    assert len(engine().people(pair(), before, look=False)) == 1
+    assert len(engine().people(pair(), before, look=True)) == 2
 
 
 def test_equal_pictures_give_equal_results() -> None:
-    first, second = engine().people(character("Chiyo")), engine().people(character("Chiyo"))
-    assert (first[0].keypoints == second[0].keypoints).all()
-    assert first[0].hint == second[0].hint
+    first, (second,) = alone("Chiyo"), engine().people(character("Chiyo"))
+    assert (first.keypoints == second.keypoints).all()
+    assert first.hint == second.hint
 
 
 def test_hands_hang_on_their_own_arms() -> None:
@@ -148,7 +163,7 @@ def test_a_hand_is_looked_for_where_it_was_then_where_the_arm_ends(
 
 
 def test_a_hand_is_there_as_a_whole_or_not_at_all() -> None:
-    (person,) = engine().people(character("Ada"))
+    person = alone("Ada")
     for hand in (LEFT_HAND, RIGHT_HAND):
         assert ((person.scores[hand] == 0) | (person.scores[hand] >= 0.5)).all()
 
