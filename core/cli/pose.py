@@ -73,7 +73,7 @@ def _add_draw(verbs: Any) -> None:
 
 def _add_check(verbs: Any) -> None:
     parser = _verb(verbs, "check", "say before a render whether a motion fits a picture", pose_align.check)
-    _add_inputs(parser)
+    _add_inputs(parser, bridge=False)
     add_align(parser)
     parser.add_argument(
         "--frames", type=int, metavar="N", help="4n+1 up to 81 (default: as many as there are)"
@@ -86,7 +86,7 @@ def _add_check(verbs: Any) -> None:
     _add_force(parser)
 
 
-def _add_inputs(parser: argparse.ArgumentParser) -> None:
+def _add_inputs(parser: argparse.ArgumentParser, bridge: bool = True) -> None:
     parser.add_argument("--reference", required=True, metavar="IMG", help="PNG, JPEG or WebP of the person")
     parser.add_argument("--motion", required=True, metavar="FILE", help="as for render")
     parser.add_argument(
@@ -95,7 +95,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     kinds = get_args(MotionKind)
     parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
     add_range(parser)
-    add_fitting(parser)
+    add_fitting(parser, bridge)
     add_finding(parser, "--engine")
 
 

@@ -48,17 +48,18 @@ def add_finding(
     )
 
 
-def add_fitting(parser: argparse.ArgumentParser) -> None:
-    """How a motion is fitted to the person in the reference."""
+def add_fitting(parser: argparse.ArgumentParser, bridge: bool = True) -> None:
+    """How a motion is fitted to the person in the reference; ``bridge``: and led over to from its pose."""
     parser.add_argument(
         "--align-frame",
         default="auto",
         metavar="S",
         help="time of the frame that the proportions are measured on, or auto (the closest pose)",
     )
-    parser.add_argument(
-        "--no-bridge", action="store_true", help="do not ease from the reference's pose into a far start"
-    )
+    if bridge:
+        parser.add_argument(
+            "--no-bridge", action="store_true", help="do not ease from the reference's pose into a far start"
+        )
     parser.add_argument(
         "--pose-edit",
         action="append",
