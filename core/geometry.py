@@ -22,11 +22,17 @@ def latent_size(image_width: int, image_height: int, area: int) -> tuple[int, in
 
 
 def pose_canvas(image_width: int, image_height: int, area: int = POSE_CANVAS_AREA) -> tuple[int, int]:
-    """Height and width of the pose canvas, multiples of 16; drawings are made at twice this size."""
+    """Height and width of the pose canvas, multiples of 16."""
     ratio = image_height / image_width
     height = math.floor(math.sqrt(area * ratio) / 16) * 16
     width = math.floor(math.sqrt(area / ratio) / 16) * 16
     return height, width
+
+
+def drawing_size(image_width: int, image_height: int, area: int = POSE_CANVAS_AREA) -> tuple[int, int]:
+    """Height and width of skeleton drawings: twice the pose canvas (spec 3.2, 6.2)."""
+    height, width = pose_canvas(image_width, image_height, area)
+    return 2 * height, 2 * width
 
 
 def fit_frames(available: int, native: int) -> int:

@@ -18,7 +18,7 @@ from core.cli.console import print_json
 from core.cli.pose_console import check_target, finding_people, report_lines, say
 from core.cli.pose_options import pose_edits, pose_settings, trim
 from core.errors import BadSetting
-from core.geometry import pose_canvas
+from core.geometry import drawing_size
 from core.media.disk import written_beside
 from core.media.images import load_reference
 from core.media.read import frames_in, selection
@@ -32,8 +32,6 @@ from core.pose.save import check_ending, save_track
 from core.pose.sources import FoundTrack
 from core.types import FPS, MotionKind, PoseSettings, Trim
 
-# Skeletons are drawn at twice the canvas, as for a render.
-_DRAWING_FACTOR: Final = 2
 _NATIVE_FRAMES: Final = 81
 _DIM: Final = 0.5
 _WHITE: Final = 255
@@ -137,7 +135,6 @@ class _Job:
 
 def _open(options: argparse.Namespace, settings: PoseSettings) -> _Job:
     picture = load_reference(Path(options.reference))
-    height, width = pose_canvas(picture.shape[1], picture.shape[0])
     fitting = Fitting(
         finder=pose_finder(settings.engine, gpu=True),
         reference=Path(options.reference),
@@ -147,7 +144,7 @@ def _open(options: argparse.Namespace, settings: PoseSettings) -> _Job:
         edits=pose_edits(options),
         fill=not getattr(options, "exact", False),
     )
-    return _Job(options, fitting, picture, (_DRAWING_FACTOR * height, _DRAWING_FACTOR * width))
+    return _Job(options, fitting, picture, drawing_size(picture.shape[1], picture.shape[0]))
 
 
 def _settings(options: argparse.Namespace) -> PoseSettings:

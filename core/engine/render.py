@@ -45,7 +45,6 @@ from core.types import (
 LoadBundle = Callable[[Plan, torch.device, Hooks], ModelBundle]
 Emit = Callable[[RenderEvent], None]
 Pictures = NDArray[np.uint8]
-DRAWING_FACTOR = 2  # skeletons are drawn at twice the canvas (spec 3.2, 6.2)
 _PACKAGES = ("pirouette-studio", "torch", "diffusers", "transformers", "av", "numpy")
 
 
@@ -160,7 +159,6 @@ def _load_motion(
 ) -> MotionFrames:
     """Skeletons for this reference; negative ones only where condition guidance uses them."""
     height, width = reference.shape[:2]
-    canvas = geometry.pose_canvas(width, height, bundle.spec.pose_canvas_area)
     guided = plan.sampling.condition_guidance_scale > 0
     return load_motion(
         Path(request.motion.path),
@@ -168,7 +166,7 @@ def _load_motion(
         request.motion_kind,
         request.trim,
         plan.frames,
-        (DRAWING_FACTOR * canvas[0], DRAWING_FACTOR * canvas[1]),
+        geometry.drawing_size(width, height, bundle.spec.pose_canvas_area),
         bundle.spec.pose_hands,
         bundle.spec.pose_redraw,
         derived_seed(request.seed, "negative pose") if guided else None,

@@ -37,7 +37,6 @@ from core.types import PoseSettings, Trim
 JOINTS: Final = {
     "nose": (0,), "neck": (1,), "shoulders": (2, 5), "elbows": (3, 6), "wrists": (4, 7),
 }  # fmt: skip
-_CANVAS_AREA: Final = 1024 * 576
 _SHEET_HEIGHT: Final = 360
 _SHEET_FRAMES: Final = 8
 
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     photo = load_reference(options.photo)
-    height, width = geometry.pose_canvas(photo.shape[1], photo.shape[0], _CANVAS_AREA)
+    height, width = geometry.pose_canvas(photo.shape[1], photo.shape[0])
     ratio = width / height
     fps = probe_video(options.clip).fps
     start_s = options.align_frame / fps

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import BadSetting
 from core.pose.extract.engine import Image
+from core.pose.extract.pick import numbered
 from core.pose.files import load_keypoints, sidecar_of
 from core.pose.finder import PoseFinder
 from core.pose.skeleton import PoseFrame, PoseTrack, shown, threshold
@@ -54,14 +54,6 @@ def _people(track: PoseTrack) -> list[PoseFrame]:
 
 
 def _chosen(people: list[PoseFrame], person: int | None) -> PoseFrame | None:
-    if person is None or not people:
-        return people[0] if people else None
-    if not 0 <= person < len(people):
-        highest = len(people) - 1
-        raise BadSetting(
-            f"There is no person {person} in the reference.",
-            value=person,
-            limit="0" if highest == 0 else f"0 to {highest}",
-            action="Leave the person out to take the tallest one.",
-        )
-    return people[person]
+    if not people:
+        return None
+    return numbered(people, person, "the reference", "Leave the person out to take the tallest one.")

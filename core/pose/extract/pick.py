@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from core.errors import BadPose, BadSetting
 from core.pose.extract.tracking import Identity
 from core.pose.skeleton import JOINTS, PoseTrack
+
+T = TypeVar("T")
 
 # Seen less than both of these is a fragment, not a person to choose.
 _MIN_SHARE: Final = 0.05
@@ -87,16 +89,26 @@ def pick(identities: Sequence[Identity], person: int | None) -> Identity:
             limit="at least one person",
             action="Choose another range, or a clip that shows a person from head to hips at least.",
         )
+    action = "Leave the person out to take the largest and steadiest one, or choose one of the list."
+    return numbered(identities, person, "the selected range", action)
+
+
+def numbered(people: Sequence[T], person: int | None, where: str, action: str) -> T:
+    """The one of this number among at least one; None is 0.
+
+    Raises:
+        BadSetting: there is no such number ``where``.
+    """
     number = person or 0
-    if not 0 <= number < len(identities):
-        highest = len(identities) - 1
+    if not 0 <= number < len(people):
+        highest = len(people) - 1
         raise BadSetting(
-            f"There is no person {number} in the selected range.",
+            f"There is no person {number} in {where}.",
             value=number,
             limit="0" if highest == 0 else f"0 to {highest}",
-            action="Leave the person out to take the largest and steadiest one, or choose one of the list.",
+            action=action,
         )
-    return identities[number]
+    return people[number]
 
 
 def as_track(identity: Identity, frame_count: int, width: int, height: int, fps: float) -> PoseTrack:
