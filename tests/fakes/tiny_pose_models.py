@@ -51,6 +51,17 @@ DISCS: tuple[Colour, ...] = (
 )  # fmt: skip
 _CELLS = {8: (0, 80), 16: (6400, 40), 32: (8000, 20)}
 _MEAN, _STD = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+# Disc -> place in the box of a figure. COCO-WholeBody has the left eye at 1, the right one at 2, shoulders at
+# 5 and 6.
+PLACES = {
+    0: (0.5, 0.15),
+    1: (0.2, 0.3),
+    2: (0.8, 0.3),
+    3: (0.3, 0.5),
+    4: (0.7, 0.5),
+    5: (0.25, 0.8),
+    6: (0.75, 0.8),
+}
 
 
 def figure(box: Box, discs: Mapping[int, Point], clothes: Colour, picture: Picture, radius: int) -> None:

@@ -32,22 +32,12 @@ from core.pose.save import drawings, save_track
 from core.pose.skeleton import PoseTrack, threshold
 from core.types import PoseSettings
 from tests.core.pose.figures import STANDING, track
-from tests.fakes.tiny_pose_models import LESS_SURE_CLOTHES, SURE_CLOTHES, figure, write_pose_models
+from tests.fakes.tiny_pose_models import LESS_SURE_CLOTHES, PLACES, SURE_CLOTHES, figure, write_pose_models
 
 FPS = 8.0
 FRAMES = 6
 SIZE = (240, 320)  # width, height of the clip
 BRIGHT = (200, 190, 170)
-# Disc -> place in the box of a figure.
-PLACES = {
-    0: (0.5, 0.15),
-    1: (0.2, 0.3),
-    2: (0.8, 0.3),
-    3: (0.3, 0.5),
-    4: (0.7, 0.5),
-    5: (0.25, 0.8),
-    6: (0.75, 0.8),
-}
 KEYS = {"keypoints_seen", "scale_ratio", "out_of_frame", "start_gap", "score", "warnings"}
 
 

@@ -17,6 +17,7 @@ from tests.fakes.tiny_pose_models import (
     BACKGROUND,
     FADED_CLOTHES,
     LESS_SURE_CLOTHES,
+    PLACES,
     SURE_CLOTHES,
     Colour,
     figure,
@@ -25,16 +26,6 @@ from tests.fakes.tiny_pose_models import (
 )
 
 HIDDEN_CLOTHES: Colour = (60, 60, 60)
-# Disc -> place in the box. COCO-WholeBody has the left eye at 1, the right one at 2, shoulders at 5 and 6.
-PLACES = {
-    0: (0.5, 0.15),
-    1: (0.2, 0.3),
-    2: (0.8, 0.3),
-    3: (0.3, 0.5),
-    4: (0.7, 0.5),
-    5: (0.25, 0.8),
-    6: (0.75, 0.8),
-}
 # OpenPose's number -> disc: nose, right shoulder, left wrist, left eye, roots of the left and right hand.
 TOLD = {0: 0, 2: 6, 7: 2, 15: 1, 92: 0, 113: 0}
 SURE, LESS_SURE, FADED = 0.95 * 0.98, 0.9 * 0.8, 0.6 * 0.6
