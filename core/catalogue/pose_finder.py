@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.cache import Cache
 from core.catalogue.pose_models import DWPOSE, dwpose_files, pose_models
-from core.catalogue.store import open_store
+from core.catalogue.store import Store, open_store
 from core.pose.extract.models import open_engine
 from core.pose.finder import PoseFinder
 from core.pose.motion import Fitting
@@ -37,9 +38,12 @@ def fitting_of(request: RenderRequest, reference: NDArray[np.uint8], gpu: bool =
     )
 
 
-def settled(settings: PoseSettings) -> PoseSettings:
-    """The settings with the engine that ``auto`` means now, so that the render takes no other."""
+def settled(settings: PoseSettings, store: Callable[[], Store] = open_store) -> PoseSettings:
+    """The settings with the engine that ``auto`` means now, so that the render takes no other.
+
+    ``store`` says where the models are; it is opened for ``auto`` only.
+    """
     if settings.engine != "auto":
         return settings
-    whole = len(dwpose_files(open_store())) == len(DWPOSE)
+    whole = len(dwpose_files(store())) == len(DWPOSE)
     return replace(settings, engine="dwpose" if whole else "offline")

@@ -79,7 +79,7 @@ def check(
     check_space(existing_folder(Path(request.output.path)), free)
     check_settings(request.pose)
     check_edits(request.pose_edits)
-    request = replace(request, pose=settled(request.pose))
+    request = replace(request, pose=settled(request.pose, store))
     reference = load_reference(Path(request.reference.path))
     fitting = fitting_of(request, reference)
     motion = _inspect(request, request.frames or model.native_frames, fitting)
