@@ -73,6 +73,14 @@ class EngineError(PirouetteError):
     """The engine process failed or died."""
 
 
+class EngineDied(EngineError):  # noqa: N818
+    """The engine process ended without an answer: a crash, or somebody killed it. The render may go on."""
+
+
+class EngineHung(EngineDied):
+    """The engine showed no sign of life and was killed."""
+
+
 class BadInput(PirouetteError):  # noqa: N818
     """Something the user gave cannot be used; found before work starts."""
 
@@ -123,6 +131,13 @@ class Cancelled(PirouetteError):  # noqa: N818
     exit_code = 130
 
     def __init__(self, message: str = "Cancelled.", **details: Any) -> None:
+        super().__init__(message, **details)
+
+
+class Paused(Cancelled):
+    """The user stopped the work and what was done is kept; ``value`` is the step it goes on from."""
+
+    def __init__(self, message: str = "Paused.", **details: Any) -> None:
         super().__init__(message, **details)
 
 

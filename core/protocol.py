@@ -3,8 +3,12 @@
 Both sides say hello with their protocol version first. This stands on the ground floor because the engine,
 which lies below ``core.jobs``, speaks it too.
 
-    app -> engine   hello, render {request, plan}, cancel; end of stream means that the app is gone
-    engine -> app   hello, event {event}
+    app -> engine   hello, render {request, plan, checkpointing}, cancel, pause, unload; the end of the stream
+                    means that the app is gone
+    engine -> app   hello, event {event}, heartbeat {count}
+
+The two may run from different Python environments, so nothing but JSON crosses, and a version that does not
+fit is told before anything is asked for.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ from typing import IO, Any
 
 from core.codec import from_data, to_data
 from core.errors import EngineError
-from core.types import Plan, RenderEvent, RenderRequest
+from core.types import Checkpointing, Plan, RenderEvent, RenderRequest
 
-VERSION = 1
+VERSION = 2
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 Message = dict[str, Any]
@@ -103,19 +107,43 @@ def check_hello(message: Message | None) -> None:
         )
 
 
-def render_message(request: RenderRequest, plan: Plan) -> Message:
+def render_message(request: RenderRequest, plan: Plan, checkpointing: Checkpointing | None = None) -> Message:
     """Asks the engine for one render."""
-    return {"type": "render", "request": to_data(request), "plan": to_data(plan)}
+    return {
+        "type": "render",
+        "request": to_data(request),
+        "plan": to_data(plan),
+        "checkpointing": None if checkpointing is None else to_data(checkpointing),
+    }
 
 
-def read_render(message: Message) -> tuple[RenderRequest, Plan]:
-    """Request and plan of a render message; raises ``BadInput`` when they are malformed."""
-    return from_data(message.get("request"), RenderRequest), from_data(message.get("plan"), Plan)
+def read_render(message: Message) -> tuple[RenderRequest, Plan, Checkpointing | None]:
+    """What a render message asks for; raises ``BadInput`` when it is malformed."""
+    return (
+        from_data(message.get("request"), RenderRequest),
+        from_data(message.get("plan"), Plan),
+        from_data(message.get("checkpointing"), Checkpointing | None),
+    )
 
 
 def cancel_message() -> Message:
-    """Asks the engine to stop at the next check."""
+    """Asks the engine to stop at the next check; nothing is kept."""
     return {"type": "cancel"}
+
+
+def pause_message() -> Message:
+    """Asks the engine to stop at the next check and to keep what was done."""
+    return {"type": "pause"}
+
+
+def unload_message() -> Message:
+    """Asks an idle engine to let go of its model."""
+    return {"type": "unload"}
+
+
+def heartbeat_message(count: int) -> Message:
+    """Tells the app that the engine's interpreter runs; sent about once a second, also while it renders."""
+    return {"type": "heartbeat", "count": count}
 
 
 def event_message(event: RenderEvent) -> Message:

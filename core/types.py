@@ -62,10 +62,11 @@ class Size:
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA file and its strength."""
+    """A LoRA file and its strength, pinned by the SHA-256 of its content (hex) once known."""
 
     path: str
     strength: float = 1.0
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,21 @@ class RenderRequest:
     try_anyway: bool = False
     pose: PoseSettings = PoseSettings()
     reference_keypoints: MediaInput | None = None
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Where and how often the state of a render is kept, so that it can go on after a pause or a crash.
+
+    Attributes:
+        folder: of this render alone; made when first written. What lies there is gone on with if it belongs
+            to the same render, else begun anew.
+        slow_s: a step's state is written at once where at least this long has passed since the last one;
+            the latest state is also written when the render is paused.
+    """
+
+    folder: str
+    slow_s: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -298,12 +314,22 @@ class Preview:
     frames: int
 
 
-RenderEvent = Progress | Memory | Note | Preview | Result | Failure
+@dataclass(frozen=True)
+class Kept:
+    """The state after ``step`` of ``steps`` is on disk: a render that stops now goes on from there."""
+
+    step: int
+    steps: int
+
+
+RenderEvent = Progress | Memory | Note | Preview | Kept | Result | Failure
 
 
 @dataclass(frozen=True)
 class Queued:
-    """Waits for its turn."""
+    """Waits for its turn; begins at ``step`` where a state is kept."""
+
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -322,10 +348,11 @@ class Paused:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The engine or the machine died; resumes by itself twice, then fails."""
+    """The engine or the machine died; resumes by itself twice, then fails. ``reason`` says what is known."""
 
     attempts: int
     step: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -344,7 +371,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """Stopped by the user for good."""
+    """Stopped by the user; ``step`` is where a retry goes on, 0 where nothing was kept."""
+
+    step: int = 0
 
 
 JobState = Queued | Running | Paused | Interrupted | Done | Failed | Cancelled

@@ -74,7 +74,7 @@ def serve(
 def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
     """One render; every exception becomes a ``Failure``. Tracebacks go to the log alone."""
     try:
-        request, plan = read_render(job.message)
+        request, plan, _ = read_render(job.message)
         return render(request, plan, job.check, emit)
     except BrokenPipeError:
         raise

@@ -7,6 +7,8 @@ from core.errors import BadSetting, Cancelled, EngineError, PirouetteError, from
 
 CODES = {
     "EngineError": 1,
+    "EngineDied": 1,
+    "EngineHung": 1,
     "BadInput": 2,
     "BadImage": 2,
     "BadVideo": 2,
@@ -17,6 +19,7 @@ CODES = {
     "DiskError": 4,
     "NetworkError": 5,
     "Cancelled": 130,
+    "Paused": 130,
 }
 
 

@@ -25,7 +25,7 @@ from core.protocol import (
     render_message,
     write_message,
 )
-from core.types import MediaInput, Note, Output, Plan, RenderRequest, Sampling, Size
+from core.types import Checkpointing, MediaInput, Note, Output, Plan, RenderRequest, Sampling, Size
 
 REQUEST = RenderRequest(MediaInput("ä 舞.png"), MediaInput("b.mp4"), Output("c.mp4"))
 PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
@@ -52,7 +52,9 @@ def test_messages_pass_in_order_whatever_the_pieces() -> None:
 
 
 def test_requests_and_events_come_out_as_they_went_in() -> None:
-    assert read_render(render_message(REQUEST, PLAN)) == (REQUEST, PLAN)
+    assert read_render(render_message(REQUEST, PLAN)) == (REQUEST, PLAN, None)
+    kept = Checkpointing("/tmp/kept", 0.5)
+    assert read_render(render_message(REQUEST, PLAN, kept)) == (REQUEST, PLAN, kept)
     assert read_event(event_message(Note("n"))) == Note("n")
 
 
