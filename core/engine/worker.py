@@ -30,13 +30,14 @@ from core.protocol import (
     read_render,
     write_message,
 )
-from core.types import Failure, Plan, Progress, RenderEvent, RenderRequest, Result
+from core.types import Checkpointing, Failure, Plan, Progress, RenderEvent, RenderRequest, Result
 
 LEAVE_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _LOG = logging.getLogger("engine")
+Check = Callable[[], None]
 Emit = Callable[[RenderEvent], None]
-Render = Callable[[RenderRequest, Plan, Callable[[], None], Emit], Result]
+Render = Callable[[RenderRequest, Plan, Checkpointing | None, Check, Emit], Result]
 
 
 def main() -> int:
@@ -74,8 +75,8 @@ def serve(
 def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
     """One render; every exception becomes a ``Failure``. Tracebacks go to the log alone."""
     try:
-        request, plan, _ = read_render(job.message)
-        return render(request, plan, job.check, emit)
+        request, plan, checkpointing = read_render(job.message)
+        return render(request, plan, checkpointing, job.check, emit)
     except BrokenPipeError:
         raise
     except PirouetteError as error:
@@ -88,7 +89,13 @@ def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
         return Failure(known.to_json(), known.exit_code)
 
 
-def render_with_torch(request: RenderRequest, plan: Plan, check: Callable[[], None], emit: Emit) -> Result:
+def render_with_torch(
+    request: RenderRequest,
+    plan: Plan,
+    checkpointing: Checkpointing | None,  # noqa: ARG001 until renders keep their state
+    check: Check,
+    emit: Emit,
+) -> Result:
     """The real render. torch is imported here, after hello: the app sees at once that the engine lives."""
     check()
     from core.engine.determinism import make_deterministic

@@ -9,22 +9,27 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from core.engine.worker import Emit, serve, take_stdout
+from core.engine.worker import Check, Emit, serve, take_stdout
 from core.errors import OutOfMemory
 from core.media.thumbnails import still
 from core.media.write import write_video
 from core.protocol import hello, write_message
-from core.types import FPS, Memory, Note, Plan, Progress, RenderRequest, Result
+from core.types import FPS, Checkpointing, Memory, Note, Plan, Progress, RenderRequest, Result
 
 SIDE = 64
 
 
-def render(request: RenderRequest, plan: Plan, check: Callable[[], None], emit: Emit) -> Result:
+def render(
+    request: RenderRequest,
+    plan: Plan,
+    checkpointing: Checkpointing | None,  # noqa: ARG001
+    check: Check,
+    emit: Emit,
+) -> Result:
     """Goes through the phases and writes ``plan.frames`` copies of the reference."""
     steps = plan.sampling.steps
     for phase in ("load", "pose", "encode"):
@@ -43,7 +48,7 @@ def render(request: RenderRequest, plan: Plan, check: Callable[[], None], emit: 
     return Result(output, plan.frames, FPS, SIDE, SIDE, steps, request.seed, {"sample": 0.1}, memory, {})
 
 
-def _misbehave(prompt: str, check: Callable[[], None]) -> None:
+def _misbehave(prompt: str, check: Check) -> None:
     if prompt == "fail":
         raise OutOfMemory("The GPU ran out of memory.", action="Choose a smaller size.")
     if prompt == "die":

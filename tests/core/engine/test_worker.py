@@ -18,6 +18,7 @@ from core.engine.worker import serve
 from core.errors import BadSetting, BadVideo, DiskError, EngineError, OutOfMemory
 from core.protocol import cancel_message, hello, read_event, read_message, render_message, write_message
 from core.types import (
+    Checkpointing,
     Failure,
     MediaInput,
     Memory,
@@ -37,7 +38,7 @@ PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
 RESULT = Result("c.mp4", 5, 16.0, 64, 64, 4, 0, {"load": 0.1}, Memory(1), {})
 Check = Callable[[], None]
 Emit = Callable[[RenderEvent], None]
-Render = Callable[[RenderRequest, Plan, Check, Emit], Result]
+Render = Callable[[RenderRequest, Plan, Checkpointing | None, Check, Emit], Result]
 
 
 class Session:
@@ -91,7 +92,8 @@ def open_session() -> Iterator[Callable[[Render], Session]]:
 
 
 def test_events_come_in_order_and_several_renders_in_turn(open_session: Callable[[Render], Session]) -> None:
-    def render(request: RenderRequest, plan: Plan, _: Check, emit: Emit) -> Result:
+    def render(request: RenderRequest, plan: Plan, _: object, check: Check, emit: Emit) -> Result:
+        check()
         emit(Note(f"{request.reference.path} {plan.frames}"))
         return RESULT
 
@@ -101,7 +103,7 @@ def test_events_come_in_order_and_several_renders_in_turn(open_session: Callable
         assert [session.event() for _ in range(3)] == [Progress("start"), Note("a.png 5"), RESULT]
 
 
-def wait_for_cancel(_request: RenderRequest, _plan: Plan, check: Check, emit: Emit) -> Result:
+def wait_for_cancel(_request: RenderRequest, _plan: Plan, _: object, check: Check, emit: Emit) -> Result:
     emit(Note("busy"))
     while True:
         check()

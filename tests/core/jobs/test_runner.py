@@ -29,7 +29,7 @@ from pathlib import Path
 from core.engine import worker
 from core.errors import *
 from core.types import *
-def render(request, plan, check, emit):
+def render(request, plan, checkpointing, check, emit):
     out = request.output.path
     {body}
 worker.render_with_torch = render
