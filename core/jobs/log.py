@@ -1,22 +1,30 @@
-"""The engine's standard error of the latest render, kept for a report."""
+"""What the engine wrote to its standard error, kept for a report."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from pathlib import Path
+from typing import Final, Literal
 
 from core.settings import engine_log
 
+LONGEST_BYTES: Final = 4 * 2**20
 _LOGGER = logging.getLogger(__name__)
 
 
 class EngineLog:
-    """Give it to ``Runner`` as ``on_log``; the first line begins the file anew, nothing is left open."""
+    """Give it to whoever runs an engine as ``on_log``; nothing is left open between the lines.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Args:
+        path: the file, by default that of the latest render.
+        mode: ``w`` begins the file anew with the first line, ``a`` goes on; nothing is written beyond
+            ``LONGEST_BYTES``, so that an engine in a loop cannot fill the drive.
+    """
+
+    def __init__(self, path: Path | None = None, mode: Literal["w", "a"] = "w") -> None:
         self.path = engine_log() if path is None else path
-        self._mode = "w"
+        self._mode: Literal["w", "a"] = mode
         self._usable = True
         self._lock = threading.Lock()
 
@@ -26,10 +34,16 @@ class EngineLog:
             if not self._usable:
                 return
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open(self._mode, encoding="utf-8") as file:
-                    file.write(line.rstrip("\n") + "\n")
-                self._mode = "a"
+                self._write(line.rstrip("\n") + "\n")
             except OSError as error:
                 self._usable = False
                 _LOGGER.warning("The engine's log %s cannot be written: %s", self.path, error)
+
+    def _write(self, line: str) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open(self._mode, encoding="utf-8") as file:
+            if self._mode == "a" and file.tell() > LONGEST_BYTES:
+                self._usable = False
+                line = "The log ends here: it is too long.\n"
+            file.write(line)
+        self._mode = "a"

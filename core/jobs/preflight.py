@@ -17,7 +17,7 @@ from core.catalogue.store import Store, open_store
 from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import Machine, inspect_machine, parse_device, require_gpu
-from core.jobs.checkpoints import check_loras, ready_plan
+from core.jobs.checkpoints import check_loras, filled, ready_plan
 from core.media import disk
 from core.media.disk import existing_folder
 from core.media.images import load_reference
@@ -58,11 +58,13 @@ def check(
     free: FreeBytes = free_bytes,
     inspect: Callable[[], Machine] = inspect_machine,
     store: Callable[[], Store] = open_store,
+    forced: Plan | None = None,
 ) -> Checked:
     """All checks, the cheap ones first; leaves nothing behind.
 
     Args:
         free: free bytes of a folder's drive; inspect: what this machine has; store: where the models are.
+        forced: run this instead of planning anew, with the files that are here now.
 
     Raises:
         BadInput: the subclass says which input, or that the model's files are missing or too large for this
@@ -85,7 +87,11 @@ def check(
     motion = _inspect(request, request.frames or model.native_frames, fitting)
     check_sound(request)
     check_loras(request.loras)
-    if model.family == "mini":
+    if forced is not None:
+        model = entry(forced.model)
+        require_gpu(parse_device(forced.device), machine.gpus)
+        planned = forced if model.family == "mini" else filled(forced, store())
+    elif model.family == "mini":
         planned = plan(request, motion.frames_at_16, machine)
     else:
         planned = ready_plan(request, motion.frames_at_16, machine, store(), Measurements())
