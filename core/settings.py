@@ -48,3 +48,8 @@ def resources() -> Path:
 def engine_log() -> Path:
     """What the engine wrote to its standard error during the latest render."""
     return places().data / "logs" / "engine.log"
+
+
+def queue_folder() -> Path:
+    """The render queue: its database, the inputs it keeps, a folder for each job."""
+    return places().data / "queue"
