@@ -26,7 +26,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             reference TEXT NOT NULL DEFAULT '', motion TEXT NOT NULL DEFAULT '',
             output TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
             parent TEXT, relation TEXT, owner TEXT,
-            wish TEXT, deaths INTEGER NOT NULL DEFAULT 0, search TEXT NOT NULL DEFAULT '',
+            wish TEXT, deaths INTEGER NOT NULL DEFAULT 0, kept_step INTEGER NOT NULL DEFAULT 0,
+            search TEXT NOT NULL DEFAULT '',
             state_data TEXT NOT NULL, request TEXT NOT NULL, plan TEXT, forced_plan TEXT,
             proposals TEXT NOT NULL DEFAULT '[]', notes TEXT NOT NULL DEFAULT '[]')""",
         # What is claimed next and the list of unfinished jobs; its first column counts states.
@@ -36,7 +37,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX job_by_end ON job (state, ended)",
         "CREATE INDEX job_by_parent ON job (parent) WHERE parent IS NOT NULL",
         "CREATE INDEX job_by_owner ON job (owner) WHERE owner IS NOT NULL",
-        # process_started: seconds since 1970 as the system tells; boot: which start of the machine, empty
+        # process_started: as the system tells it, only ever compared; boot: which start of the machine, empty
         # where it does not tell; beats grows while the process lives; words: who it is, for people.
         """CREATE TABLE lease (
             id TEXT PRIMARY KEY NOT NULL, pid INTEGER NOT NULL, process_started REAL NOT NULL DEFAULT 0,
