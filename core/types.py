@@ -124,11 +124,15 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the result goes; the settings are embedded as JSON unless ``embed_settings`` is off."""
+    """Where the result goes; the settings are embedded as JSON unless ``embed_settings`` is off.
+
+    A queued render takes a free name where something lies at ``path`` when it begins, unless ``overwrite``.
+    """
 
     path: str
     embed_settings: bool = True
     sound: bool = True
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
