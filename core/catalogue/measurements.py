@@ -74,7 +74,9 @@ class Measurement:
         vram_peak_bytes: None on a processor, or unknown.
         when: date and time in UTC, ISO 8601.
         vram_free_bytes: free after the engine had ended: what other programs left it. None where unknown.
-        ok: False where memory did not suffice; ``lacked`` says which, as far as known.
+        ok: False where memory did not suffice; ``lacked`` says which, as far as known, and the peaks are then
+            what was planned with.
+        ram_free_bytes: host memory that was free after the engine had ended.
     """
 
     gpu_key: str
@@ -101,6 +103,7 @@ class Measurement:
     vae_dtype: str = "float32"
     vae_tile: int | None = None
     vram_free_bytes: int | None = None
+    ram_free_bytes: int | None = None
 
     @property
     def forward_s(self) -> float | None:

@@ -28,12 +28,14 @@ class Learned:
         times: (weights, matmul) -> measured over modelled seconds of a forward; ``time`` over all of them.
         peaks: residency -> highest measured over modelled video memory, at least 1.
         failed: configurations whose video memory did not suffice.
+        short_of_ram_bytes: the least host memory that was estimated for a render that did not get it.
     """
 
     times: dict[tuple[str, str], float]
     time: float
     peaks: dict[str, float]
     failed: tuple[Plan, ...] = ()
+    short_of_ram_bytes: int | None = None
 
     def time_factor(self, weights: str, matmul: str) -> float:
         """For such weights, else what the machine's other renders say."""
@@ -44,7 +46,10 @@ class Learned:
         return self.peaks.get(residency, 1.0)
 
     def has_failed(self, plan: Plan) -> bool:
-        """Whether a plan that needed no more than this one has failed."""
+        """Whether a plan that needed no more than this one has failed, of either kind of memory."""
+        least, needed = self.short_of_ram_bytes, plan.ram_peak_bytes
+        if least is not None and needed is not None and needed >= least:
+            return True
         return any(_needs_no_more(failed, plan) for failed in self.failed)
 
 
@@ -72,6 +77,7 @@ def learn(
         *_time_factors(found, sizes, weights_of, replace(speed, corrections=None)),
         peaks=_peak_factors(found, sizes, weights_of),
         failed=tuple(_as_plan(row) for row in found if _failed_with_as_much(row, budget)),
+        short_of_ram_bytes=_short_of_ram(found, budget),
     )
 
 
@@ -80,6 +86,26 @@ def _failed_with_as_much(row: Measurement, budget: Budget) -> bool:
     if row.ok or row.lacked != "vram":
         return False
     then, now = row.vram_free_bytes, budget.vram_bytes
+    return then is None or now is None or then >= now * _AS_MUCH
+
+
+def _short_of_ram(rows: Sequence[Measurement], budget: Budget) -> int | None:
+    """Host memory that was planned with and was not there, although other programs held no more than now.
+
+    ``rows`` come newest first; a later render that did get as much takes a shortage back.
+    """
+    short: list[int] = []
+    got = 0
+    for row in rows:
+        if row.ok:
+            got = max(got, row.ram_peak_bytes)
+        elif row.lacked == "ram" and row.ram_peak_bytes > got and _had_as_much_ram(row, budget):
+            short.append(row.ram_peak_bytes)
+    return min(short, default=None)
+
+
+def _had_as_much_ram(row: Measurement, budget: Budget) -> bool:
+    then, now = row.ram_free_bytes, budget.ram_bytes
     return then is None or now is None or then >= now * _AS_MUCH
 
 

@@ -270,6 +270,32 @@ def test_a_failure_beside_other_programs_is_forgotten_once_they_are_gone(
     assert plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories) != first
 
 
+def test_host_memory_that_was_not_there_is_not_planned_with_again(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    there = machine(16, 48)
+    memories = Measurements(tmp_path / "measurements.sqlite")
+    first = plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories)
+    needed = first.ram_peak_bytes
+    assert needed is not None
+    short = measured(there, first, ok=False, lacked="ram", seconds={}, ram_peak_bytes=needed)
+    memories.record(replace(short, ram_free_bytes=needed // 2))
+    assert plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories) == first
+    memories.record(replace(short, ram_free_bytes=there.ram_available_bytes))
+    second = plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories)
+    assert second.fits
+    assert second.ram_peak_bytes is not None
+    assert second.ram_peak_bytes < needed
+    memories.record(measured(there, first, seconds={}, ram_peak_bytes=needed))
+    third = plan(request(), NATIVE_FRAMES, there, catalogue, measurements=memories)
+    assert (third.assets, third.residency, third.blocks_resident, third.text_on) == (
+        first.assets,
+        first.residency,
+        first.blocks_resident,
+        first.text_on,
+    )
+
+
 def test_installed_files_win_where_nothing_else_tells_plans_apart(catalogue: Catalogue) -> None:
     there = machine(80, 128, (8, 0))
     for asset, model in (("transformer-fp32", "fp32"), ("transformer-mbf16", "fp16")):
