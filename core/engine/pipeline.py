@@ -15,13 +15,24 @@ from torch import Tensor, nn
 from core.engine.conditioning import Conditions
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.sampling import rcm, unipc
-from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards
+from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
 from core.engine.sampling.noise import seeded, standard_normal
 from core.engine.sampling.schedule import OnStep, Sample, Schedule, ignore_step
+from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
 from core.errors import EngineError
 from core.types import Progress, Sampling
 
-__all__ = ["GuidedVelocity", "count_forwards", "decode", "denoise", "generate", "schedule_for", "to_uint8"]
+__all__ = [
+    "GuidedVelocity",
+    "count_forwards",
+    "decode",
+    "denoise",
+    "forwards_before",
+    "generate",
+    "schedule_for",
+    "state_specs",
+    "to_uint8",
+]
 
 
 def generate(
@@ -31,11 +42,15 @@ def generate(
     seed: int,
     hooks: Hooks,
     on_step: OnStep = ignore_step,
+    begin: SamplerState | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """Sample latents [16, T, H, W], float32. The same seed gives the same bits on one machine.
 
     Args:
         on_step: called with (step, latents [1, 16, T, H, W]) after every step.
+        begin: a state of the same render to go on from; it must fit ``state_specs``.
+        keep: called with the state after every step but the last; None costs nothing.
 
     Raises:
         Cancelled: from ``hooks.check``, which is called before every forward.
@@ -45,7 +60,15 @@ def generate(
     generator = seeded(seed)
     noise = standard_normal(conditions.latent_shape, generator)
     return denoise(
-        bundle.transformer, conditions, sampling, noise, hooks, generator=generator, on_step=on_step
+        bundle.transformer,
+        conditions,
+        sampling,
+        noise,
+        hooks,
+        generator=generator,
+        on_step=on_step,
+        begin=begin,
+        keep=keep,
     )
 
 
@@ -60,12 +83,15 @@ def denoise(
     generator: torch.Generator | None = None,
     step_noise: Sequence[Tensor] | None = None,
     on_step: OnStep = ignore_step,
+    begin: SamplerState | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """``generate`` from given noise [16, T, H, W]; ``step_noise``, [1, 16, T, H, W] each, replaces draws."""
-    velocity = GuidedVelocity(transformer, conditions, sampling, hooks)
+    velocity = GuidedVelocity(transformer, conditions, sampling, hooks, begin.step if begin else 0)
     schedule = schedule_for(sampling, velocity.dtype)
     sample = _sampler(sampling, step_noise)
-    latents = sample(velocity, noise[None].float().to(velocity.device), schedule, generator, on_step)[0]
+    start = noise[None].float().to(velocity.device)
+    latents = sample(velocity, start, schedule, generator, on_step, begin=begin, keep=keep)[0]
     if not torch.isfinite(latents).all():
         raise EngineError(
             "The model produced values that are not finite numbers.",
@@ -130,25 +156,42 @@ def _sampler(sampling: Sampling, step_noise: Sequence[Tensor] | None) -> Sample:
     return rcm.sample_sde if step_noise is None else rcm.with_noise(step_noise)
 
 
+def state_specs(sampling: Sampling, step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
+    """What a state of ``generate`` after ``step`` steps consists of, for latents of ``shape`` [16, T, H, W].
+
+    After the last step that is ``generate``'s result alone.
+    """
+    if step == sampling.steps:
+        return {LATENTS: TensorSpec(torch.float32, shape)}
+    specs = {"unipc": unipc.state_specs, "rcm_ode": rcm.ode_specs, "rcm_sde": rcm.sde_specs}
+    return specs[sampling.sampler](step, (1, *shape))
+
+
 class GuidedVelocity:
     """The velocity field of a conditioned transformer with its guidances; runs and counts the forwards.
 
-    Branches run one after the other, so the peak memory is that of a single forward.
+    Branches run one after the other, so the peak memory is that of a single forward. ``first_step`` is where
+    sampling begins or goes on; the forwards before it count as done.
     """
 
     def __init__(
-        self, transformer: nn.Module, conditions: Conditions, sampling: Sampling, hooks: Hooks
+        self,
+        transformer: nn.Module,
+        conditions: Conditions,
+        sampling: Sampling,
+        hooks: Hooks,
+        first_step: int = 0,
     ) -> None:
         weight = next(p for p in transformer.parameters() if p.is_floating_point())
         self.device, self.dtype = weight.device, weight.dtype
-        self.forward = 0
+        self.forward = forwards_before(sampling, first_step, conditions.has_negative)
         self._transformer = transformer
         self._sampling = sampling
         self._hooks = hooks
         self._has_negative = conditions.has_negative
         self._forwards = count_forwards(sampling, conditions.has_negative)
         self._inputs = _branch_inputs(conditions, self.device)
-        self._report(0)
+        self._report(first_step)
 
     def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:
         """latents [1, 16, T, H, W], timestep 0..1000 -> velocity of the same shape, float32."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.engine.sampling.noise import standard_normal
 from core.engine.sampling.schedule import OnStep, Sample, Schedule, Velocity
+from core.engine.sampling.state import GENERATOR, LATENTS, Keep, SamplerState, TensorSpec, generator_spec
 from core.errors import BadSetting
 
 MIDDLE_TIMES = (1.5, 1.4, 1.0)
@@ -52,14 +53,19 @@ def sample_ode(
     schedule: Schedule,
     _generator: torch.Generator | None,
     on_step: OnStep,
+    *,
+    begin: SamplerState | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """x <- x - (t - t_next) v: no fresh noise. Latents are float64 between the steps."""
-    times = schedule.sigmas.tolist()
-    x = latents.double() * times[0]
-    for step, timestep in enumerate(schedule.timesteps.tolist()):
-        v = velocity(x.float(), timestep, step).double()
+    times, timesteps = schedule.sigmas.tolist(), schedule.timesteps.tolist()
+    first, x = _start(latents, times[0], begin)
+    for step in range(first, schedule.steps):
+        v = velocity(x.float(), timesteps[step], step).double()
         x = x - (times[step] - times[step + 1]) * v
         on_step(step, x.float())
+        if keep and step + 1 < schedule.steps:
+            keep(SamplerState(step + 1, {LATENTS: x}))
     result: Tensor = x.float()
     return result
 
@@ -71,6 +77,9 @@ def sample_sde(
     generator: torch.Generator | None,
     on_step: OnStep,
     step_noise: StepNoise | None = None,
+    *,
+    begin: SamplerState | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """x <- (1 - t_next) (x - t v) + t_next * fresh float32 noise. Latents are float64 between the steps.
 
@@ -78,20 +87,42 @@ def sample_sde(
     too, where t_next is 0, as in the reference implementation.
     """
     draw = step_noise or partial(_fresh, generator)
-    times = schedule.sigmas.tolist()
-    x = latents.double() * times[0]
-    for step, timestep in enumerate(schedule.timesteps.tolist()):
-        v = velocity(x.float(), timestep, step).double()
+    times, timesteps = schedule.sigmas.tolist(), schedule.timesteps.tolist()
+    first, x = _start(latents, times[0], begin)
+    if begin and generator:
+        generator.set_state(begin.tensors[GENERATOR])
+    for step in range(first, schedule.steps):
+        v = velocity(x.float(), timesteps[step], step).double()
         x0 = x - times[step] * v
         x = (1 - times[step + 1]) * x0 + times[step + 1] * draw(step, latents).double()
         on_step(step, x.float())
+        if keep and step + 1 < schedule.steps:
+            drawn = {GENERATOR: generator.get_state()} if generator else {}
+            keep(SamplerState(step + 1, {LATENTS: x, **drawn}))
     result: Tensor = x.float()
     return result
+
+
+def ode_specs(_step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
+    """The tensors of a state of ``sample_ode``, for latents of this shape."""
+    return {LATENTS: TensorSpec(torch.float64, shape)}
+
+
+def sde_specs(step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
+    """The tensors of a state of ``sample_sde`` that draws from a generator, for latents of this shape."""
+    return {**ode_specs(step, shape), GENERATOR: generator_spec()}
 
 
 def with_noise(noise: Sequence[Tensor]) -> Sample:
     """The SDE sampler with given noise for every step instead of a generator."""
     return partial(sample_sde, step_noise=lambda step, like: noise[step].to(like.device))
+
+
+def _start(latents: Tensor, first_time: float, begin: SamplerState | None) -> tuple[int, Tensor]:
+    """The first step to take and x before it, float64."""
+    if begin is None:
+        return 0, latents.double() * first_time
+    return begin.step, begin.tensors[LATENTS].to(latents.device)
 
 
 def _fresh(generator: torch.Generator | None, _step: int, like: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from core.engine.sampling.state import Keep, SamplerState
+
 OnStep = Callable[[int, Tensor], None]
 
 
@@ -23,7 +25,9 @@ class Velocity(Protocol):
 class Sample(Protocol):
     """A sampler: a pure function from standard normal noise to clean latents.
 
-    ``on_step(step, latents)`` is called after every step with the latents reached so far.
+    ``on_step(step, latents)`` is called after every step with the latents reached so far. ``keep(state)`` is
+    called after every step but the last; a sampler that is given such a state as ``begin``, and the rest as
+    before, goes on behind it to the same bits.
     """
 
     def __call__(
@@ -34,8 +38,11 @@ class Sample(Protocol):
         generator: torch.Generator | None,
         on_step: OnStep,
         /,
+        *,
+        begin: SamplerState | None = None,
+        keep: Keep | None = None,
     ) -> Tensor:
-        """latents float32 of any shape -> latents, same shape, float32."""
+        """latents float32 of any shape -> latents, same shape, float32; with ``begin`` its latents count."""
         ...
 
 

@@ -12,11 +12,17 @@ import torch
 from torch import Tensor
 
 from core.engine.sampling.schedule import OnStep, Schedule, Velocity
+from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
 from core.errors import BadSetting
 
 # 1 - 1/1000 as float32 arithmetic leaves it: the first noise level before the shift.
 FIRST_SIGMA = 0.9990000128746033
 TRAIN_TIMESTEPS = 1000
+ORDER = 2
+# Beside the latents: the corrected sample that the last prediction started from, and the newest predictions
+# of x0, ``x0.1`` of the last step and ``x0.0`` of the one before.
+LAST_SAMPLE = "last_sample"
+PREDICTIONS = ("x0.0", "x0.1")
 
 
 def unipc_schedule(steps: int, shift: float) -> Schedule:
@@ -43,14 +49,50 @@ def sample(
     schedule: Schedule,
     _generator: torch.Generator | None,
     on_step: OnStep,
+    *,
+    begin: SamplerState | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """Standard normal ``latents`` (any shape, float32) -> clean latents. Draws no noise of its own."""
     scheduler = _scheduler(schedule)
-    for step, timestep in enumerate(schedule.timesteps):
+    if begin:
+        latents = _restore(scheduler, schedule, begin, latents.device)
+    for step in range(begin.step if begin else 0, schedule.steps):
+        timestep = schedule.timesteps[step]
         v = velocity(latents, float(timestep), step)
         latents = scheduler.step(v, timestep, latents, return_dict=False)[0]
         on_step(step, latents)
+        if keep and step + 1 < schedule.steps:
+            keep(_state(scheduler, step + 1, latents))
     return latents
+
+
+def state_specs(step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
+    """The tensors of a state after ``step`` steps, for latents of this shape."""
+    names = (LATENTS, LAST_SAMPLE, *PREDICTIONS[-min(step, ORDER) :])
+    return dict.fromkeys(names, TensorSpec(torch.float32, shape))
+
+
+def _state(scheduler: Any, step: int, latents: Tensor) -> SamplerState:
+    predictions = zip(PREDICTIONS, scheduler.model_outputs, strict=True)
+    known = {name: x0 for name, x0 in predictions if x0 is not None}
+    return SamplerState(step, {LATENTS: latents, LAST_SAMPLE: scheduler.last_sample, **known})
+
+
+def _restore(scheduler: Any, schedule: Schedule, state: SamplerState, device: torch.device) -> Tensor:
+    """Put the history back as ``scheduler.step`` left it, and return the latents.
+
+    The orders follow from the number of steps, so a file cannot make them contradict the history.
+    """
+    tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
+    scheduler.model_outputs = [tensors.get(name) for name in PREDICTIONS]
+    steps = range(state.step - ORDER, state.step)
+    scheduler.timestep_list = [schedule.timesteps[step] if step >= 0 else None for step in steps]
+    scheduler.last_sample = tensors[LAST_SAMPLE]
+    scheduler.lower_order_nums = min(state.step, ORDER)
+    scheduler.this_order = min(ORDER, state.step, schedule.steps - state.step + 1)
+    scheduler.set_begin_index(state.step)
+    return tensors[LATENTS]
 
 
 def _scheduler(schedule: Schedule) -> Any:
@@ -63,7 +105,7 @@ def _scheduler(schedule: Schedule) -> Any:
 
     scheduler = UniPCMultistepScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
-        solver_order=2,
+        solver_order=ORDER,
         solver_type="bh2",
         prediction_type="flow_prediction",
         use_flow_sigmas=True,
