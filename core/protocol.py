@@ -22,6 +22,9 @@ from core.errors import EngineError
 from core.types import Checkpointing, Plan, RenderEvent, RenderRequest
 
 VERSION = 2
+# The engine's environment: the app's process id, and "low" where the engine is to leave the processor to it.
+PARENT_VARIABLE = "PIROUETTE_PARENT_PID"
+PRIORITY_VARIABLE = "PIROUETTE_ENGINE_PRIORITY"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 Message = dict[str, Any]
