@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NoReturn
 
-from core.catalogue.planning import abilities
-from core.cli import commands, models, plan, pose, pose_options
+from core.cli import commands, models, plan, pose, request_options
 from core.cli.hardware import hardware
 from core.errors import BadSetting
-from core.types import MODEL_IDS, PRESET_NAMES, MotionKind, Sampler
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,62 +48,10 @@ def build_parser() -> Parser:
 
 def _add_render(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.render)
-    parser.add_argument("--reference", required=True, metavar="IMG", help="PNG, JPEG or WebP of the person")
-    parser.add_argument(
-        "--motion",
-        required=True,
-        metavar="FILE",
-        help="skeleton video, driving video or keypoints (JSON, NPZ or a folder)",
-    )
+    request_options.add_files(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT.mp4", help="the video to write")
-    parser.add_argument(
-        "--keypoints",
-        metavar="FILE",
-        help="keypoints of the driving video (default: its sidecar, else found)",
-    )
-    kinds = get_args(MotionKind)
-    parser.add_argument("--motion-kind", default="auto", choices=kinds, help="what the motion file is")
-    _add_model(parser, default_model="mini")
-    pose_options.add_range(parser)
-    pose_options.add_align(parser)
-    pose_options.add_fitting(parser)
-    pose_options.add_finding(parser, "--pose-engine")
-    parser.add_argument("--prompt", default="", help="text, for models that read it")
-    parser.add_argument("--negative-prompt", help="what to avoid (default: the model's own)")
-    parser.add_argument("--guidance", type=float, metavar="G", help="strength of the prompt")
-    parser.add_argument(
-        "--condition-guidance", type=float, metavar="K", help="strength of the pose; 0 is off"
-    )
-    parser.add_argument("--sampler", choices=get_args(Sampler))
-    parser.add_argument("--shift", type=float, help="flow shift")
-    parser.add_argument("--sound", metavar="CLIP", help="take the sound from this clip (default: the motion)")
-    parser.add_argument("--no-sound", action="store_true", help="leave the driving clip's sound out")
-    parser.add_argument(
-        "--lora",
-        action="append",
-        default=[],
-        metavar="FILE[:STRENGTH]",
-        help="a LoRA, strength 1 unless given",
-    )
-    parser.add_argument("--precision", choices=abilities.CHOICES["14b"]["precision"], help="of the products")
-    parser.add_argument(
-        "--offload", choices=abilities.CHOICES["14b"]["offload"], help="how the GPU's memory is saved"
-    )
-    parser.add_argument(
-        "--try-anyway", action="store_true", help="render although the plan does not fit this machine"
-    )
+    request_options.add_request(parser)
     _add_json(parser)
-
-
-def _add_model(parser: argparse.ArgumentParser, default_model: str) -> None:
-    """Options of everything that renders."""
-    parser.add_argument("--model", default=default_model, metavar="ID", help=", ".join(MODEL_IDS))
-    parser.add_argument("--preset", default="turbo", metavar="P", help=", ".join(PRESET_NAMES))
-    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--frames", type=int, metavar="N", help="length, 4n+1 frames at 16 fps")
-    parser.add_argument("--size", metavar="WxH", help="area budget; the ratio follows the reference")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:UUID")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +61,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT.mp4", help="the video to write (default: results folder)"
     )
-    _add_model(parser, default_model="mini")
+    request_options.add_model(parser, default_model="mini")
     _add_json(parser)
 
 

@@ -10,48 +10,18 @@ from pathlib import Path
 from core.catalogue.entries import demo_characters, demo_motions
 from core.catalogue.presets import parse_size
 from core.cli.console import print_json
-from core.cli.pose_options import pose_edits, pose_settings, trim
 from core.cli.rendering import render_request, summary
+from core.cli.request_options import request_of
 from core.errors import BadSetting
 from core.settings import places
-from core.types import FPS, Lora, MediaInput, Output, Overrides, RenderRequest, Result
+from core.types import FPS, MediaInput, Output, Overrides, RenderRequest, Result
 
 _POSE_ENDING = ".pose.json"
 
 
 def render(options: argparse.Namespace) -> int:
     """``pirouette render``."""
-    request = RenderRequest(
-        reference=MediaInput(options.reference),
-        motion=MediaInput(options.motion),
-        output=Output(options.output, sound=not options.no_sound),
-        keypoints=_media(options.keypoints),
-        motion_kind=options.motion_kind,
-        model=options.model,
-        preset=options.preset,
-        trim=trim(options),
-        size=parse_size(options.size) if options.size else None,
-        frames=options.frames,
-        seed=options.seed,
-        prompt=options.prompt,
-        negative_prompt=options.negative_prompt,
-        overrides=Overrides(
-            steps=options.steps,
-            sampler=options.sampler,
-            shift=options.shift,
-            guidance_scale=options.guidance,
-            condition_guidance_scale=options.condition_guidance,
-            precision=options.precision,
-            offload=options.offload,
-        ),
-        loras=tuple(parse_lora(text) for text in options.lora),
-        device=options.device,
-        sound_from=_media(options.sound),
-        try_anyway=options.try_anyway,
-        pose=pose_settings(options),
-        pose_edits=pose_edits(options),
-        reference_keypoints=_media(options.reference_keypoints),
-    )
+    request = request_of(options, options.reference, options.motion, options.output)
     return _finish(render_request(request), options.json)
 
 
@@ -114,19 +84,6 @@ def evaluate(options: argparse.Namespace) -> int:
         download=options.download,
         guidance=options.guidance,
     )
-
-
-def parse_lora(text: str) -> Lora:
-    """``FILE`` or ``FILE:STRENGTH``; what follows the last colon is a strength only where it is a number."""
-    path, _, strength = text.rpartition(":")
-    try:
-        return Lora(path, float(strength)) if path else Lora(text)
-    except ValueError:
-        return Lora(text)
-
-
-def _media(path: str | None) -> MediaInput | None:
-    return MediaInput(path) if path else None
 
 
 def _finish(result: Result, as_json: bool) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.cli.commands import parse_lora
 from core.cli.main import main
 from core.cli.plan import parse_bytes, parse_capability
+from core.cli.request_options import parse_lora
 from core.codec import from_data
 from core.errors import BadSetting
 from core.types import Lora, Plan
