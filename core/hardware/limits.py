@@ -35,13 +35,13 @@ def read_limits(root: Path = Path("/")) -> Limits:
     memory: list[tuple[int, int]] = []
     swap: list[int] = []
     cpus: list[float] = []
-    for folder in _folders(root, "", ("", "unified")):
+    for folder in group_folders(root, "", ("", "unified")):
         memory += _room(folder, "memory.max", "memory.current", "")
         swap += _size(folder / "memory.swap.max")
         cpus += _share(_words(folder / "cpu.max"))
-    for folder in _folders(root, "memory", ("memory",)):
+    for folder in group_folders(root, "memory", ("memory",)):
         memory += _room(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
-    for folder in _folders(root, "cpu", ("cpu,cpuacct", "cpu")):
+    for folder in group_folders(root, "cpu", ("cpu,cpuacct", "cpu")):
         cpus += _share(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
     return Limits(
         ram_bytes=min((limit for limit, _ in memory), default=None),
@@ -51,8 +51,14 @@ def read_limits(root: Path = Path("/")) -> Limits:
     )
 
 
-def _folders(root: Path, controller: str, mounts: tuple[str, ...]) -> Iterator[Path]:
-    """Our group's folder and those above it, which limit it too; the top alone where ours is out of sight."""
+def group_folders(root: Path, controller: str, mounts: tuple[str, ...]) -> Iterator[Path]:
+    """Our group's folder and those above it, which limit it too; the top alone where ours is out of sight.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+        controller: of the first version, such as ``memory``; empty for the second.
+        mounts: names below ``sys/fs/cgroup`` where it may be mounted.
+    """
     group = _group(root, controller)
     top = next((root / "sys/fs/cgroup" / name for name in mounts if _is_mount(root, name, controller)), None)
     if group is None or top is None:

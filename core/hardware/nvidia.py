@@ -52,7 +52,7 @@ class _Questions:
     def __init__(self, nvml: Any, root: Path) -> None:
         self._nvml = nvml
         self._driver = _text(self._ask("nvmlSystemGetDriverVersion"))
-        self._named = _sees_all_processes(root)
+        self._named = sees_all_processes(root)
 
     def gpus(self) -> Iterator[Gpu]:
         """Every GPU that CUDA could be given."""
@@ -147,7 +147,7 @@ class _Questions:
         return cast(list[Any], answer or [])
 
 
-def _sees_all_processes(root: Path) -> bool:
+def sees_all_processes(root: Path) -> bool:
     """NVML tells the host's process ids: in a container these would name the wrong processes."""
     try:
         return (root / "proc/self/ns/pid").readlink().name == _FIRST_PID_NAMESPACE

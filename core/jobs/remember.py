@@ -77,13 +77,22 @@ def remember_shortage(
     """Record that memory did not suffice for this plan; arguments as for ``remember``."""
 
     def measurement(there: Machine) -> Measurement | None:
-        lacked = _lacked(error)
-        device = _device(request, plan, there, on_cpu=False if lacked == "vram" else None)
+        short = lacked(error)
+        device = _device(request, plan, there, on_cpu=False if short == "vram" else None)
         if device is None:
             return None
-        return _measurement(device, plan, plan.size, plan.frames, ok=False, lacked=lacked)
+        return _measurement(device, plan, plan.size, plan.frames, ok=False, lacked=short)
 
     _record(measurement, machine, measurements)
+
+
+def lacked(error: OutOfMemory) -> Literal["vram", "ram"]:
+    """Which memory did not suffice.
+
+    The engine's sentence names the GPU where it was its own; one that the system killed lacked the host's.
+    """
+    told = f"{error.message} {error.limit}".lower()
+    return "vram" if any(words in told for words in ("gpu", "video memory", "vram")) else "ram"
 
 
 def _record(
@@ -167,9 +176,3 @@ def _device(request: RenderRequest, plan: Plan, machine: Machine, on_cpu: bool |
     if len(kinds) != 1:
         return None
     return _Device(kinds.pop(), gpus[0].memory_free_bytes if len(gpus) == 1 else None)
-
-
-def _lacked(error: OutOfMemory) -> Literal["vram", "ram"]:
-    """The engine's sentence names the GPU where its memory was short; a killed engine lacked the host's."""
-    told = f"{error.message} {error.limit}".lower()
-    return "vram" if any(words in told for words in ("gpu", "video memory", "vram")) else "ram"
