@@ -12,23 +12,28 @@ from numpy.typing import NDArray
 from core.cache import Cache
 from core.catalogue.pose_models import DWPOSE, dwpose_files, pose_models
 from core.catalogue.store import Store, open_store
-from core.pose.extract.models import open_engine
+from core.pose.extract.engine import PoseEngine
+from core.pose.extract.models import PoseModels, open_engine
 from core.pose.finder import PoseFinder
 from core.pose.motion import Fitting
 from core.settings import places
 from core.types import PoseEngineName, PoseSettings, RenderRequest
 
-
-def pose_finder(engine: PoseEngineName, gpu: bool = False) -> PoseFinder:
-    """Opens the engine, and with it its files, when it is first needed."""
-    return PoseFinder(lambda: open_engine(pose_models(engine), gpu), Cache(places().cache / "encodings"))
+OpenEngine = Callable[[PoseModels, bool], PoseEngine]
 
 
-def fitting_of(request: RenderRequest, reference: NDArray[np.uint8], gpu: bool = False) -> Fitting:
-    """How the motion of a request comes to its reference, uint8 RGB [H, W, 3]."""
+def pose_finder(engine: PoseEngineName, gpu: bool = False, opened: OpenEngine = open_engine) -> PoseFinder:
+    """Opens the engine, and with it its files, when it is first needed; ``opened`` may keep one."""
+    return PoseFinder(lambda: opened(pose_models(engine), gpu), Cache(places().cache / "encodings"))
+
+
+def fitting_of(
+    request: RenderRequest, reference: NDArray[np.uint8], gpu: bool = False, opened: OpenEngine = open_engine
+) -> Fitting:
+    """How the motion of a request comes to its reference, uint8 RGB [H, W, 3]; else as ``pose_finder``."""
     keypoints = request.reference_keypoints
     return Fitting(
-        finder=pose_finder(request.pose.engine, gpu),
+        finder=pose_finder(request.pose.engine, gpu, opened),
         reference=Path(request.reference.path),
         picture=reference,
         keypoints=Path(keypoints.path) if keypoints else None,

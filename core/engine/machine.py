@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import psutil
 import torch
@@ -19,6 +21,8 @@ _ALLOCATION_WORDS = ("can't allocate memory", "not enough memory", "out of memor
 _GPU_WORDS = ("cuda", "cublas", "cudnn", "hip")
 _GPU_ALLOCATION_WORDS = ("out of memory", "alloc_failed", "allocation failed")
 GIB = 2**30
+_CLEAR_REFS, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
+_STATUS = Path("/proc/self/status")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,16 +51,31 @@ def give_back(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def give_back_ram() -> None:
+    """Return freed host memory to the system; glibc keeps it in its arenas and can be asked for it."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 def peak_memory() -> Memory:
-    """Peak memory of this process in bytes, video memory since the last reset and only with a GPU."""
+    """Peak memory of this process in bytes; each since its last reset, video memory only with a GPU."""
     return Memory(_peak_ram(), torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None)
 
 
 @dataclass
 class PeakMeter:
-    """Peaks of phases and of all of them; one at a time, since torch counts for the whole process."""
+    """Peaks of phases and of all of them; one at a time, since torch and the system count for the process.
+
+    Peaks of RAM are those since the meter was made, with the model that stood there already. Windows and
+    macOS forget no peak: there it is that of all renders of this engine, an upper bound for a later one.
+    """
 
     overall: Memory = field(default_factory=lambda: Memory(0))
+
+    def __post_init__(self) -> None:
+        forget_peak_ram()
 
     def begin(self) -> None:
         """Forget the video memory's peak so far."""
@@ -64,20 +83,42 @@ class PeakMeter:
             torch.cuda.reset_peak_memory_stats()
 
     def end(self, phase: Phase) -> Memory:
-        """Peaks since ``begin``; those of RAM since the process began, which no system forgets."""
+        """Peaks: of video memory since ``begin``, of RAM since the meter was made."""
         seen = peak_memory()
         vram = [m.vram_bytes for m in (self.overall, seen) if m.vram_bytes is not None]
         self.overall = Memory(max(self.overall.ram_bytes, seen.ram_bytes), max(vram, default=None))
         return replace(seen, phase=phase)
 
 
+def forget_peak_ram() -> bool:
+    """Let the peak of RAM begin anew at what is in use; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+    except OSError:
+        return False  # a kernel without it, or a container that hides it
+    return True
+
+
 def _peak_ram() -> int:
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
+    if sys.platform == "linux" and (peak := _high_water_mark()) is not None:
+        return peak
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)  # kilobytes everywhere but on macOS
+
+
+def _high_water_mark() -> int | None:
+    """The kernel's own; ``ru_maxrss`` also counts what the process was before it became Python."""
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def explain(error: BaseException) -> PirouetteError:

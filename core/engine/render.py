@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from core import geometry
 from core.catalogue.entries import model_notes
-from core.catalogue.pose_finder import fitting_of
+from core.catalogue.pose_finder import OpenEngine, fitting_of
 from core.codec import to_data
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.determinism import derived_seed
@@ -28,6 +28,7 @@ from core.errors import EngineError
 from core.media.audio import SoundClip, read_sound
 from core.media.images import load_reference
 from core.media.write import WrittenVideo, write_video
+from core.pose.extract.models import open_engine
 from core.pose.motion import MotionFrames, load_motion
 from core.types import (
     FPS,
@@ -49,12 +50,21 @@ _PACKAGES = ("pirouette-studio", "torch", "diffusers", "transformers", "av", "nu
 
 
 @torch.no_grad()
-def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: Hooks, emit: Emit) -> Result:
+def render(
+    request: RenderRequest,
+    plan: Plan,
+    load_bundle: LoadBundle,
+    hooks: Hooks,
+    emit: Emit,
+    *,
+    open_pose: OpenEngine = open_engine,
+) -> Result:
     """Render one video; ``emit`` gets progress, memory and notes.
 
     Args:
         load_bundle: loads the planned model onto a device.
         hooks: only its ``check`` is used; progress goes to ``emit``.
+        open_pose: opens the engine that finds poses, or hands out one that is kept.
 
     Raises:
         Cancelled: from ``hooks.check``; nothing is left behind.
@@ -69,7 +79,7 @@ def render(request: RenderRequest, plan: Plan, load_bundle: LoadBundle, hooks: H
         notes.add(*bundle.notes)
     with clock.phase("pose"):
         reference = load_reference(Path(request.reference.path))
-        motion = _load_motion(request, plan, bundle, reference, hooks)
+        motion = _load_motion(request, plan, bundle, reference, hooks, open_pose)
         notes.add(*motion.notes)
     with clock.phase("encode"):
         bundle.residency.enter("encode")
@@ -155,7 +165,12 @@ def _version(package: str) -> str | None:
 
 
 def _load_motion(
-    request: RenderRequest, plan: Plan, bundle: ModelBundle, reference: Pictures, hooks: Hooks
+    request: RenderRequest,
+    plan: Plan,
+    bundle: ModelBundle,
+    reference: Pictures,
+    hooks: Hooks,
+    open_pose: OpenEngine,
 ) -> MotionFrames:
     """Skeletons for this reference; negative ones only where condition guidance uses them."""
     height, width = reference.shape[:2]
@@ -171,7 +186,7 @@ def _load_motion(
         bundle.spec.pose_redraw,
         derived_seed(request.seed, "negative pose") if guided else None,
         check=hooks.check,
-        fitting=fitting_of(request, reference, gpu=pick_device(request.device).type == "cuda"),
+        fitting=fitting_of(request, reference, pick_device(request.device).type == "cuda", open_pose),
         on_frame=lambda done, total: hooks.on_progress(Progress("pose", done, total)),
     )
 

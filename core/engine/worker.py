@@ -1,161 +1,183 @@
 """The engine process: ``python -m core.engine.worker``, driven over its standard input and output.
 
-The main thread renders; a second one reads messages, so that a cancel arrives while the first is busy. When
-the input ends, the app is gone and the engine leaves. Whatever prints goes to standard error: the pipe for
-messages is a private copy of standard output.
+The main thread renders, one render after the other, with a model that is kept for the next. A second thread
+reads messages, so that a cancel arrives while the first is busy; a third beats. When the input ends, the app
+is gone and the engine leaves. Whatever prints goes to standard error: the pipe for messages is a private copy
+of standard output.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import importlib.metadata
 import logging
 import os
-import queue
-import signal
+import platform
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from core.errors import Cancelled, PirouetteError
-from core.protocol import (
-    Message,
-    ProtocolError,
-    check_hello,
-    event_message,
-    hello,
-    read_message,
-    read_render,
-    write_message,
-)
+from core.engine.crashes import tell_crashes
+from core.engine.heartbeat import BEAT_S, AppGone, Outbox, Pulse
+from core.engine.inbox import Inbox, Job, Unload
+from core.engine.parent import die_with_parent, lower_priority
+from core.errors import EngineError, OutOfMemory, PirouetteError
+from core.protocol import Message, ProtocolError, hello, read_render
 from core.types import Checkpointing, Failure, Plan, Progress, RenderEvent, RenderRequest, Result
 
+if TYPE_CHECKING:
+    from core.engine.warm import WarmEngine
+
 LEAVE_S = 10.0
-_PR_SET_PDEATHSIG = 1
 _LOG = logging.getLogger("engine")
 Check = Callable[[], None]
 Emit = Callable[[RenderEvent], None]
 Render = Callable[[RenderRequest, Plan, Checkpointing | None, Check, Emit], Result]
 
 
-def main() -> int:
-    """Serve renders until the input ends."""
+def main(render: Render | None = None) -> int:
+    """Serve renders until the input ends.
+
+    Args:
+        render: instead of the real one, for tests.
+    """
     outgoing = take_stdout()
+    tell_crashes()
     die_with_parent()
+    lower_priority()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    write_message(outgoing, hello())
-    with contextlib.suppress(BrokenPipeError):  # the app is gone: so are we
-        serve(sys.stdin.buffer, outgoing, render_with_torch, leave_soon)
+    real = TorchRender()
+    with contextlib.suppress(AppGone):  # so are we
+        Outbox(outgoing).send(greeting())
+        serve(sys.stdin.buffer, outgoing, render or real, leave_soon, real.unload)
     return 0
 
 
 def serve(
-    incoming: IO[bytes], outgoing: IO[bytes], render: Render, on_end: Callable[[], None] = lambda: None
+    incoming: IO[bytes],
+    outgoing: IO[bytes],
+    render: Render,
+    on_end: Callable[[], None] = lambda: None,
+    unload: Callable[[], None] = lambda: None,
+    beat_s: float = BEAT_S,
 ) -> None:
     """Answer every render message with events, the last a ``Result`` or ``Failure``; ends with the input.
 
     Args:
         on_end: called from the reading thread when the input has ended and the renders were told to stop.
+        unload: gives the memory of what is kept between renders back; called between two renders.
+        beat_s: between two heartbeats.
+
+    Raises:
+        AppGone: nobody reads any more.
     """
-    inbox = Inbox(incoming, on_end)
+    inbox, outbox = Inbox(incoming, on_end), Outbox(outgoing)
     inbox.thread.start()
-    write_lock = threading.Lock()
-
-    def emit(event: RenderEvent) -> None:
-        with write_lock:
-            write_message(outgoing, event_message(event))
-
-    while (job := inbox.next_job()) is not None:
-        emit(Progress("start"))
-        emit(attempt(job, emit, render))
+    with Pulse(outbox, beat_s):
+        while (asked := inbox.take()) is not None:
+            if isinstance(asked, Unload):
+                _unload(unload)
+            else:
+                outbox.tell(Progress("start"))
+                answer(outbox, attempt(asked, outbox.tell, render))
+            del asked
 
 
 def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
-    """One render; every exception becomes a ``Failure``. Tracebacks go to the log alone."""
+    """One render; every exception becomes a ``Failure``. Tracebacks go to the log alone.
+
+    Raises:
+        AppGone: from ``emit``.
+    """
     try:
         request, plan, checkpointing = read_render(job.message)
         return render(request, plan, checkpointing, job.check, emit)
-    except BrokenPipeError:
+    except AppGone:
         raise
-    except PirouetteError as error:
-        return Failure(error.to_json(), error.exit_code)
     except BaseException as error:
-        _LOG.exception("The render failed")
-        from core.engine.machine import explain
+        return failure_of(error)
 
-        known = explain(error)
+
+def answer(outbox: Outbox, outcome: Result | Failure) -> None:
+    """Send the end of a render; one that cannot be written as a message still has one."""
+    try:
+        outbox.tell(outcome)
+    except ProtocolError as error:
+        _LOG.error("The answer cannot be sent: %s", ascii(error.message))
+        outbox.tell(failure_of(EngineError("The engine's answer cannot be sent.", action="Try again.")))
+
+
+class TorchRender:
+    """The real render. torch is imported at the first one, after hello: the app sees at once that we live."""
+
+    def __init__(self) -> None:
+        self._engine: WarmEngine | None = None
+
+    def __call__(
+        self,
+        request: RenderRequest,
+        plan: Plan,
+        checkpointing: Checkpointing | None,
+        check: Check,
+        emit: Emit,
+    ) -> Result:
+        """See ``Render``."""
+        check()
+        if self._engine is None:
+            from core.engine.warm import WarmEngine
+
+            self._engine = WarmEngine()
+        return self._engine.render(request, plan, checkpointing, check, emit)
+
+    def unload(self) -> None:
+        """Let go of the model, if there is one."""
+        if self._engine is not None:
+            self._engine.unload()
+
+
+def _unload(unload: Callable[[], None]) -> None:
+    try:
+        unload()
+    except Exception:
+        _LOG.exception("The model could not be let go of")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a user may see of any exception; where looking at it fails too, what can be said without."""
+    try:
+        known = error if isinstance(error, PirouetteError) else _explained(error)
         return Failure(known.to_json(), known.exit_code)
+    except BaseException:  # there may be no memory left to look at it
+        plain = _unexplained(error)
+        return Failure(plain.to_json(), plain.exit_code)
 
 
-def render_with_torch(
-    request: RenderRequest,
-    plan: Plan,
-    checkpointing: Checkpointing | None,  # noqa: ARG001 until renders keep their state
-    check: Check,
-    emit: Emit,
-) -> Result:
-    """The real render. torch is imported here, after hello: the app sees at once that the engine lives."""
-    check()
-    from core.engine.determinism import make_deterministic
-    from core.engine.interfaces import Hooks
-    from core.engine.loading.bundle import load_bundle
-    from core.engine.render import render
+def _explained(error: BaseException) -> PirouetteError:
+    _LOG.error("The render failed", exc_info=error)
+    from core.engine.machine import explain
 
-    make_deterministic()
-    return render(request, plan, load_bundle, Hooks(check), emit)
+    return explain(error)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A render message and whether the app wants it stopped."""
-
-    message: Message
-    stop: threading.Event
-
-    def check(self) -> None:
-        """Raises ``Cancelled`` when the app asked to stop or is gone."""
-        if self.stop.is_set():
-            raise Cancelled()
+def _unexplained(error: BaseException) -> PirouetteError:
+    if isinstance(error, MemoryError):
+        return OutOfMemory("The computer's memory did not suffice.", limit="RAM")
+    message = f"Something unexpected went wrong in the engine: {type(error).__name__}."
+    return EngineError(message, action="Try again.")
 
 
-class Inbox:
-    """Reads messages on a thread: renders are queued, a cancel stops the newest.
+def greeting() -> Message:
+    """Our hello, with what the app may write into its log: the two may come from different environments."""
+    about = {"app": _version("pirouette-studio"), "torch": _version("torch")}
+    return hello() | about | {"python": platform.python_version(), "pid": os.getpid()}
 
-    At the end of the input every render is told to stop, then ``on_end`` is called.
-    """
 
-    def __init__(self, incoming: IO[bytes], on_end: Callable[[], None]) -> None:
-        self.thread = threading.Thread(target=self._read, args=(incoming,), name="inbox", daemon=True)
-        self._on_end = on_end
-        self._queue: queue.Queue[Job | None] = queue.Queue()
-        self._jobs: list[Job] = []
-
-    def next_job(self) -> Job | None:
-        """Waits for the next render; None when the input ended."""
-        return self._queue.get()
-
-    def _read(self, incoming: IO[bytes]) -> None:
-        try:
-            check_hello(read_message(incoming))
-            while (message := read_message(incoming)) is not None:
-                self._take(message)
-        except ProtocolError as error:
-            _LOG.error("%s", error.sentence())
-        for job in self._jobs:
-            job.stop.set()
-        self._queue.put(None)
-        self._on_end()
-
-    def _take(self, message: Message) -> None:
-        if message["type"] == "cancel" and self._jobs:
-            self._jobs[-1].stop.set()
-        elif message["type"] == "render":
-            self._jobs.append(Job(message, threading.Event()))
-            self._queue.put(self._jobs[-1])
-        else:
-            raise ProtocolError("An unexpected message came from the app.", value=message["type"])
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def leave_soon() -> None:
@@ -170,13 +192,6 @@ def take_stdout() -> IO[bytes]:
     private = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return os.fdopen(private, "wb")
-
-
-def die_with_parent() -> None:
-    """On Linux the kernel ends us with the app even while a C call holds the interpreter."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

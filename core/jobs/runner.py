@@ -135,6 +135,8 @@ class Runner:
             return None
         check_hello(first)
         while (message := read_message(incoming)) is not None:
+            if message["type"] == "heartbeat":
+                continue
             event = read_event(message)
             if isinstance(event, Result | Failure):
                 return event

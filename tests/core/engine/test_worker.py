@@ -61,9 +61,11 @@ class Session:
         write_message(self.outgoing, render_message(REQUEST, PLAN))
 
     def event(self) -> RenderEvent:
-        message = read_message(self.incoming)
-        assert message is not None
-        return read_event(message)
+        while True:
+            message = read_message(self.incoming)
+            assert message is not None
+            if message["type"] == "event":
+                return read_event(message)
 
     def last(self) -> Result | Failure:
         while not isinstance(event := self.event(), Result | Failure):

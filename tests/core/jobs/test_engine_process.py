@@ -61,9 +61,11 @@ class Engine:
                 cancel_in = None
 
     def _event(self) -> RenderEvent:
-        message = read_message(self._out)
-        assert message is not None
-        return read_event(message)
+        while True:
+            message = read_message(self._out)
+            assert message is not None
+            if message["type"] == "event":
+                return read_event(message)
 
 
 @pytest.fixture

@@ -32,8 +32,7 @@ from core.types import *
 def render(request, plan, checkpointing, check, emit):
     out = request.output.path
     {body}
-worker.render_with_torch = render
-sys.exit(worker.main())
+sys.exit(worker.main(render))
 """
 RESULT = "return Result(out, 5, 16.0, 64, 64, 4, request.seed, {'load': 0.1}, Memory(1), {})"
 HANG = "emit(Note('busy'))\nwhile True: time.sleep(1)"
