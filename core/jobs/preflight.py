@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from core.catalogue.entries import ModelEntry, entry, model_notes
 from core.catalogue.measurements import Measurements
@@ -18,6 +18,7 @@ from core.errors import BadImage, BadSetting, BadVideo, DiskError
 from core.geometry import PATCH, latent_size
 from core.hardware import Machine, inspect_machine, parse_device, require_gpu
 from core.jobs.checkpoints import check_loras, filled, ready_plan
+from core.jobs.contents import content_of, media_of, with_media
 from core.media import disk
 from core.media.disk import existing_folder
 from core.media.images import load_reference
@@ -25,10 +26,11 @@ from core.media.probe import probe_video
 from core.pose.edit import check_edits
 from core.pose.motion import Fitting, MotionInfo, inspect_motion
 from core.pose.prepare import check_settings, reference_pose
-from core.types import MediaInput, Plan, RenderRequest, Size, Trim
+from core.types import Lora, MediaInput, Plan, RenderRequest, Size, Trim
 
 MIN_FREE_BYTES = 200 * 1024 * 1024
 FreeBytes = Callable[[Path], int]
+Pinnable = TypeVar("Pinnable", MediaInput, Lora)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,7 @@ def on_planned_device(request: RenderRequest, planned: Plan, model: ModelEntry) 
 def check_names(request: RenderRequest) -> None:
     """Raises ``BadSetting`` for a path that the system cannot even look up, such as one that is too long."""
     output = Path(request.output.path)
-    inputs = _inputs(request)
-    given = [Path(item.path) for item in inputs if item is not None]
+    given = [Path(item.path) for item in media_of(request).values()]
     disk.check_names([*given, output, disk.part_file(output, disk.LARGEST_PID)])
 
 
@@ -144,8 +145,7 @@ def check_output(request: RenderRequest) -> None:
             limit="*.mp4",
             action="Let it end in .mp4.",
         )
-    inputs = _inputs(request)
-    if any(_same_file(output, Path(item.path)) for item in inputs if item is not None):
+    if any(_same_file(output, Path(item.path)) for item in media_of(request).values()):
         raise BadSetting(
             "The output would overwrite an input.", value=output, action="Choose another output."
         )
@@ -186,15 +186,8 @@ def check_shape(width: int, height: int, size: Size) -> None:
 
 
 def pinned(request: RenderRequest) -> RenderRequest:
-    """The request with the SHA-256 of every file; folders stay without."""
-    return replace(
-        request,
-        reference=_pin(request.reference),
-        motion=_pin(request.motion),
-        keypoints=_pin(request.keypoints) if request.keypoints else None,
-        sound_from=_pin(request.sound_from) if request.sound_from else None,
-        reference_keypoints=_pin(request.reference_keypoints) if request.reference_keypoints else None,
-    )
+    """The request with the SHA-256 of every file that has none yet, LoRAs too; folders stay without."""
+    return replace(with_media(request, _pin), loras=tuple(_pin(lora) for lora in request.loras))
 
 
 def _inspect(request: RenderRequest, frames: int, fitting: Fitting) -> MotionInfo:
@@ -212,22 +205,11 @@ def _check_reference(motion: MotionInfo, fitting: Fitting) -> None:
         reference_pose(target, fitting.settings, aligned=motion.aligned)
 
 
-def _inputs(request: RenderRequest) -> tuple[MediaInput | None, ...]:
-    return (
-        request.reference,
-        request.motion,
-        request.keypoints,
-        request.sound_from,
-        request.reference_keypoints,
-    )
-
-
-def _pin(item: MediaInput) -> MediaInput:
+def _pin(item: Pinnable) -> Pinnable:
     path = Path(item.path)
     if item.sha256 is not None or not path.is_file():
         return item
-    with path.open("rb") as file:
-        return replace(item, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    return replace(item, sha256=content_of(path).sha256)
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -1,0 +1,258 @@
+"""The queue's own copies of inputs: ``inputs/<sha256>/<name>``, made whole or not at all.
+
+What is new is written into a hidden folder and renamed. No lock is held between here and the job's row, which
+is written later and perhaps by another process; instead every use renews the age of a copy, and ``collect``
+leaves young ones alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from core.errors import BadInput
+from core.jobs.contents import Check, Content, chunks, content_of, go_on, opened, still_changing
+from core.media.disk import disk_error
+
+_LOGGER = logging.getLogger(__name__)
+# Far more than the moment between a copy and its job's row.
+GRACE_S: Final = 24 * 3600.0
+_ATTEMPTS: Final = 3
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_STAGING: Final = ".new-"
+_GOING: Final = ".gone-"
+
+
+class Copies:
+    """Copies by content.
+
+    Args:
+        folder: the queue's; ``inputs`` in it is made when first written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder.absolute() / "inputs"
+
+    def path(self, sha256: str, name: str) -> Path:
+        """Where the copy of a content lies under this name."""
+        return self.root / sha256 / name
+
+    def keep(self, source: Path, content: Content, name: str, check: Check = go_on) -> Path:
+        """Copy ``source``, whose content is known, unless a sound copy is there.
+
+        Raises:
+            BadInput: it cannot be read, or is not the ``content`` any more.
+            DiskError: the copy cannot be written; nothing is left of it.
+        """
+        kept = self.path(content.sha256, name)
+        if self._renewed(kept) and (_same(source, kept) or self._sound(kept, content, check)):
+            return kept
+        with self.staging() as staging:
+            staged = staging / "content"
+            _copy(source, staged, content, check)
+            if content_of(staged, check).sha256 != content.sha256:
+                raise still_changing(source)
+            return self.place(staged, content, name)
+
+    def place(self, staged: Path, content: Content, name: str) -> Path:
+        """Move what lies in a staging folder, whose content was checked, to its place.
+
+        Raises:
+            DiskError: it cannot be renamed.
+        """
+        kept = self.path(content.sha256, name)
+        try:
+            for _ in range(_ATTEMPTS):
+                if self._placed(staged, kept, content):
+                    break
+            _flush_folder(kept.parent)
+            _flush_folder(self.root)
+        except OSError as error:
+            raise disk_error(error, kept) from error
+        return kept
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A hidden folder of our own on the same drive, gone at the end.
+
+        Raises:
+            DiskError: it cannot be made.
+        """
+        folder = self.root / f"{_STAGING}{secrets.token_hex(8)}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+    def collect(self, in_use: Collection[str], clock: Callable[[], float] = time.time) -> int:
+        """Remove what is in no use and was not renewed for ``GRACE_S``.
+
+        Args:
+            in_use: SHA-256 of what jobs use, read before this call.
+
+        Returns:
+            Bytes freed.
+        """
+        freed_bytes = 0
+        for entry in _entries(self.root):
+            if entry.name in in_use or not self._is_ours(entry) or not _is_old(entry, clock()):
+                continue
+            freed_bytes += self._dropped(entry, clock)
+        return freed_bytes
+
+    def _dropped(self, entry: Path, clock: Callable[[], float]) -> int:
+        """Renamed first: who renews or fills it at this moment either made it young, or finds it gone."""
+        going = entry
+        if _DIGEST.fullmatch(entry.name):
+            going = self.root / f"{_GOING}{secrets.token_hex(8)}"
+            try:
+                entry.rename(going)
+                if not _is_old(going, clock()):
+                    going.rename(entry)
+                    return 0
+            except OSError as error:
+                _LOGGER.debug("%s stays: %s", entry.name, error)  # in use on Windows, or made anew meanwhile
+                return 0
+        size_bytes = sum(file.stat().st_size for file in going.rglob("*") if file.is_file())
+        _remove(going)
+        return size_bytes
+
+    @staticmethod
+    def _is_ours(entry: Path) -> bool:
+        return bool(_DIGEST.fullmatch(entry.name)) or entry.name.startswith((_STAGING, _GOING))
+
+    def _placed(self, staged: Path, kept: Path, content: Content) -> bool:
+        """One attempt; ``collect`` or another process may come between any two calls."""
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if kept.exists() and self._renewed(kept) and self._sound(kept, content, go_on):
+            return True
+        try:
+            if kept.is_dir():  # damaged: a folder with files in it is not replaced by a renamed one
+                kept.rename(staged.with_name("damaged"))
+            staged.replace(kept)
+        except FileNotFoundError:
+            return False
+        return True
+
+    @staticmethod
+    def _renewed(kept: Path) -> bool:
+        """Make a copy young, so that it is not collected; False where it is not there."""
+        try:
+            os.utime(kept.parent)
+            return kept.exists()
+        except OSError:
+            return False
+
+    @staticmethod
+    def _sound(kept: Path, content: Content, check: Check) -> bool:
+        try:
+            return content_of(kept, check).sha256 == content.sha256
+        except BadInput:
+            return False
+
+
+def _copy(source: Path, target: Path, content: Content, check: Check) -> None:
+    """A file, or the named files of a folder."""
+    if content.files is None:
+        _copy_file(source, target, check)
+        return
+    try:
+        target.mkdir()
+    except OSError as error:
+        raise disk_error(error, target) from error
+    for name in content.files:
+        _copy_file(source / name, target / name, check)
+    _flush_folder(target)
+
+
+def _copy_file(source: Path, target: Path, check: Check) -> None:
+    """Written through to the drive, so that a job that is in the queue has its inputs after a power cut."""
+    with opened(source) as original:
+        try:
+            with target.open("xb") as copy:
+                if not _cloned(original, copy, check):
+                    _stream(original, copy, source, check)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except OSError as error:
+            raise disk_error(error, target) from error
+
+
+def _stream(original: BinaryIO, copy: BinaryIO, source: Path, check: Check) -> None:
+    original.seek(0)
+    copy.seek(0)
+    copy.truncate()
+    for chunk in chunks(original, source):
+        check()
+        copy.write(chunk)
+
+
+def _cloned(original: BinaryIO, copy: BinaryIO, check: Check) -> bool:
+    """Let the file system copy, which takes neither time nor space on btrfs and XFS; False where it cannot.
+
+    Never a hard link: who edits the original in place would change the copy.
+    """
+    if sys.platform != "linux":
+        return False
+    left_bytes = os.fstat(original.fileno()).st_size
+    try:
+        while left_bytes > 0:
+            check()
+            done = os.copy_file_range(original.fileno(), copy.fileno(), min(left_bytes, 2**30))
+            if done == 0:
+                return False
+            left_bytes -= done
+    except OSError:
+        return False  # the plain way tells what is wrong, if anything is
+    return True
+
+
+def _entries(root: Path) -> list[Path]:
+    try:
+        return sorted(root.iterdir())
+    except OSError:
+        return []  # nothing was ever adopted
+
+
+def _is_old(entry: Path, now_s: float) -> bool:
+    try:
+        return now_s - entry.stat().st_mtime > GRACE_S
+    except OSError:
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _LOGGER.warning("%s could not be removed; it is tried again later.", folder.name)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make names durable, too; Windows does so by itself."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
