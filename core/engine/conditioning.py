@@ -7,6 +7,7 @@ encodes picture 0 alone, so they are equal), and skeleton frames do not pass thr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from core.engine.encodings import Encodings, Part, pictures_hash
 from core.engine.interfaces import Check, Hooks, ModelBundle, Releasable
 from core.errors import BadImage, BadInput, BadSetting
 from core.geometry import PATCH, TEMPORAL_STRIDE, VAE_STRIDE, latent_frames, latent_size
@@ -24,6 +26,7 @@ from core.types import Progress
 
 Picture = NDArray[np.uint8]
 MASK_CHANNELS = 4
+LATENT_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def build_conditions(
     negative_prompt: str | None,
     area: int,
     hooks: Hooks,
+    encodings: Encodings | None = None,
 ) -> Conditions:
     """Encode everything a render needs. Long: ``hooks.check`` is called between frames and VAE chunks.
 
@@ -79,30 +83,29 @@ def build_conditions(
         pose_negative_u8: the same shape with the augmented skeletons, or None.
         prompt: text; negative_prompt: text, where None and "" mean the model's own default.
         area: pixels of the output, at most; see ``core.geometry.latent_size``.
+        encodings: the cache to take from and add to; None computes everything.
 
     Raises:
         BadInput: a frame count that is not 4n + 1, unequal pose videos, a picture too narrow for the area.
     """
     height, width = _output_size(reference_u8, area)
     frames = _checked_frames(pose_u8, pose_negative_u8)
-    text = bundle.text_encoder.encode(prompt).float()
-    text_null = bundle.text_encoder.encode(negative_prompt or bundle.spec.default_negative_prompt).float()
+    encoder = _Encoder(bundle, encodings or Encodings(), hooks, reference_u8)
+    text = encoder.text(prompt)
+    text_null = encoder.text(negative_prompt or bundle.spec.default_negative_prompt)
     _release(bundle.text_encoder)
     hooks.check()
-    reference = to_unit(reference_u8)
-    clip_x = _encode_image(bundle, reference, hooks)
-    clip_c = _encode_image(bundle, to_unit(_pil_resize(pose_u8[0], reference_u8)), hooks)
+    clip_x = encoder.picture(reference_u8)
+    clip_c = encoder.picture(pose_u8[0], resized=True)
     _release(bundle.image_encoder)
 
-    encodes = 2 if pose_negative_u8 is None else 3
-    check = _chunk_counter(hooks, encodes * latent_frames(frames))
     size = (height * VAE_STRIDE, width * VAE_STRIDE)
-    image_latents = bundle.vae.encode(reference_video(reference, frames, size), check)[0].float()
-    condition = bundle.vae.encode(pose_video(pose_u8, reference_u8, size, hooks.check), check)[0].float()
+    chunks = _Chunks(hooks, (2 if pose_negative_u8 is None else 3) * latent_frames(frames))
+    image_latents = encoder.reference_video(frames, size, chunks)
+    condition = encoder.pose_video(pose_u8, size, chunks)
     condition_null = None
     if pose_negative_u8 is not None:
-        negative = pose_video(pose_negative_u8, reference_u8, size, hooks.check)
-        condition_null = bundle.vae.encode(negative, check)[0].float()
+        condition_null = encoder.pose_video(pose_negative_u8, size, chunks)
     mask = first_frame_mask(latent_frames(frames), height, width).to(image_latents.device)
     return Conditions(
         text=text,
@@ -115,6 +118,11 @@ def build_conditions(
         clip_x=clip_x,
         clip_c=clip_c,
     )
+
+
+def latent_shape(reference_u8: Picture, frames: int, area: int) -> tuple[int, ...]:
+    """(16, T, H, W) of a video of ``frames`` pictures; arguments and errors as for ``build_conditions``."""
+    return (LATENT_CHANNELS, latent_frames(frames), *_output_size(reference_u8, area))
 
 
 def to_unit(picture: Picture) -> Tensor:
@@ -190,10 +198,68 @@ def _pil_resize(picture: Picture, reference: Picture) -> Picture:
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _encode_image(bundle: ModelBundle, picture: Tensor, hooks: Hooks) -> Tensor:
-    features = bundle.image_encoder.encode(picture).float()
-    hooks.check()
-    return features
+@dataclass(frozen=True)
+class _Encoder:
+    """Encodes what belongs to one reference, or takes it from the cache; every result float32."""
+
+    bundle: ModelBundle
+    encodings: Encodings
+    hooks: Hooks
+    reference: Picture
+
+    def text(self, prompt: str) -> Tensor:
+        """[n, text_dim]."""
+        return self._get("text_encoder", lambda: (prompt,), lambda: self.bundle.text_encoder.encode(prompt))[
+            0
+        ]
+
+    def picture(self, picture: Picture, *, resized: bool = False) -> Tensor:
+        """[257, clip_dim] of a picture, brought to the reference's own size where it is ``resized``."""
+
+        def encode() -> Tensor:
+            shown = _pil_resize(picture, self.reference) if resized else picture
+            return self.bundle.image_encoder.encode(to_unit(shown))
+
+        size = self.reference.shape[:2] if resized else None
+        features, _ = self._get("image_encoder", lambda: (pictures_hash(picture), str(size)), encode)
+        self.hooks.check()
+        return features
+
+    def reference_video(self, frames: int, size: tuple[int, int], chunks: _Chunks) -> Tensor:
+        """[16, T, H, W] of the reference and the grey after it."""
+        return self._video(
+            lambda: ("reference", pictures_hash(self.reference), str((frames, size))),
+            lambda: reference_video(to_unit(self.reference), frames, size),
+            chunks,
+            latent_frames(frames),
+        )
+
+    def pose_video(self, poses: Picture, size: tuple[int, int], chunks: _Chunks) -> Tensor:
+        """[16, T, H, W] of skeletons."""
+        check = self.hooks.check
+        return self._video(
+            lambda: ("pose", pictures_hash(poses, check), str((self.reference.shape[:2], size))),
+            lambda: pose_video(poses, self.reference, size, check),
+            chunks,
+            latent_frames(len(poses)),
+        )
+
+    def _video(
+        self,
+        content: Callable[[], tuple[str, ...]],
+        prepare: Callable[[], Tensor],
+        chunks: _Chunks,
+        count: int,
+    ) -> Tensor:
+        latents, found = self._get("vae", content, lambda: self.bundle.vae.encode(prepare(), chunks.check)[0])
+        if found:
+            chunks.skip(count)
+        return latents
+
+    def _get(
+        self, part: Part, content: Callable[[], tuple[str, ...]], encode: Callable[[], Tensor]
+    ) -> tuple[Tensor, bool]:
+        return self.encodings.get(part, content, lambda: encode().float())
 
 
 def _release(encoder: Any) -> None:
@@ -201,14 +267,24 @@ def _release(encoder: Any) -> None:
         encoder.release()
 
 
-def _chunk_counter(hooks: Hooks, chunks: int) -> Check:
-    """A check that also reports how many of all VAE chunks have begun."""
-    begun = 0
+class _Chunks:
+    """Reports how many of all VAE chunks have begun, or were there already."""
 
-    def check() -> None:
-        nonlocal begun
-        hooks.check()
-        hooks.on_progress(Progress(phase="encode", step=min(begun, chunks), steps=chunks))
-        begun += 1
+    def __init__(self, hooks: Hooks, chunks: int) -> None:
+        self._hooks, self._chunks = hooks, chunks
+        self._begun = 0
 
-    return check
+    def check(self) -> None:
+        """A chunk begins."""
+        self._report()
+        self._begun += 1
+
+    def skip(self, count: int) -> None:
+        """So many need not be encoded."""
+        self._begun += count
+        self._report()
+
+    def _report(self) -> None:
+        self._hooks.check()
+        step = min(self._begun, self._chunks)
+        self._hooks.on_progress(Progress(phase="encode", step=step, steps=self._chunks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -110,6 +110,8 @@ class ModelBundle:
 
     Parts may be empty shells outside the phases that use them: ``residency.enter`` comes before each phase.
     ``notes`` is what the user should know about the files, such as keys of a LoRA that were left out.
+    ``part_ids`` says by role of the catalogue which weights these are: equal texts, equal weights. What comes
+    from a part that is missing there is not cached, since nobody could tell whose it was.
     """
 
     spec: ModelSpec
@@ -119,3 +121,4 @@ class ModelBundle:
     image_encoder: ImageEncoder
     residency: Residency = field(default_factory=AllResident)
     notes: tuple[str, ...] = ()
+    part_ids: Mapping[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from core.catalogue.catalogue import Architecture, Role
 from core.catalogue.entries import mini_folder
 from core.engine.interfaces import Hooks, ImageEncoder, ModelBundle, ModelSpec, TextEncoder, VideoVAE
 from core.engine.loading.header import open_checkpoint
-from core.engine.loading.parts import Sizes, architecture_of, find_parts, require_parts, sizes_of
+from core.engine.loading.parts import Sizes, architecture_of, find_parts, part_id, require_parts, sizes_of
 from core.errors import BadCheckpoint, BadSetting
 from core.geometry import POSE_CANVAS_AREA
 from core.types import Plan, Progress
@@ -150,6 +150,7 @@ def _assemble(
         image_encoder=placed.image_encoder,
         residency=placed.residency,
         notes=loras.report.sentences() if loras else (),
+        part_ids={role: part_id(path) for role, path in files.items()},
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core.catalogue.catalogue import PARTS, Architecture, Role
 from core.catalogue.load import load_catalogue
 from core.catalogue.store import open_store
+from core.engine.loading.header import weight_files
 from core.engine.models.config import STEADYDANCER_14B, TransformerConfig
 from core.errors import BadCheckpoint, BadSetting
 from core.types import Plan
@@ -89,3 +90,13 @@ def require_parts(plan: Plan, found: Mapping[Role, Path]) -> None:
             limit=", ".join(TITLES.values()),
             action=f"Fetch them with `pirouette models get {plan.model}`.",
         )
+
+
+def part_id(path: Path) -> str:
+    """Which weights these are, by the names, sizes and times of change of their files.
+
+    Hashing 40 GB would take longer than most of what is saved by knowing.
+    """
+    files = path.iterdir() if path.is_dir() else dict.fromkeys([path, *weight_files(path)])
+    told = ((file.name, file.stat()) for file in sorted(files) if file.is_file())
+    return ", ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in told)

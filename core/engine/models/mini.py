@@ -6,6 +6,7 @@ scales where that costs nothing, ``core.engine.loading.int8_rows``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,21 @@ def load_mini(folder: Path, device: torch.device | str = "cpu") -> ModelBundle:
                 action="Reinstall Pirouette.",
             ) from error
         module.to(device).eval().requires_grad_(False)
-    return ModelBundle(model_spec(config), transformer, vae, WordHashEncoder(), PatchImageEncoder(device))
+    return ModelBundle(
+        model_spec(config),
+        transformer,
+        vae,
+        WordHashEncoder(),
+        PatchImageEncoder(device),
+        part_ids={name: _content_id(folder, name) for name in ("transformer", "vae")},
+    )
+
+
+def _content_id(folder: Path, name: str) -> str:
+    """Which weights these are: the hash of the file and of the sizes. The encoders have no weights."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    digest.update((folder / f"{name}.safetensors").read_bytes())
+    return digest.hexdigest()
 
 
 def write_mini(
