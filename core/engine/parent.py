@@ -23,13 +23,12 @@ def die_with_parent(environment: Mapping[str, str] = os.environ) -> None:
     asked, which it then never tells: so the parent is looked at afterwards, and must be the one that the
     environment names. The engine's command has to become the interpreter itself, not its parent.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    named = environment.get(PARENT_VARIABLE)
-    if named is not None and named != str(os.getppid()):
-        os._exit(1)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        named = environment.get(PARENT_VARIABLE)
+        if named is not None and named != str(os.getppid()):
+            os._exit(1)
 
 
 def lower_priority(environment: Mapping[str, str] = os.environ) -> None:
