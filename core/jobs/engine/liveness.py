@@ -1,9 +1,9 @@
-"""Tells a busy engine from one that hangs, from signs of life that others gather. Pure logic over given times.
+"""Tells a busy engine from one that hangs, by signs of life that others gather. Pure logic over given times.
 
-A heartbeat is the usual sign, but a long call into a library may hold the interpreter and keep it from beating.
-So the engine hangs only when its processor time does not grow and its GPU does nothing either. Getting ready has
-longer limits: pages of a mapped file that come from a slow drive, or a library that is loaded from it, stop the
-interpreter without using the processor.
+A heartbeat is the usual sign, but a long call into a library may hold the interpreter and keep it from
+beating. So the engine hangs only when its processor time does not grow and its GPU does nothing either.
+Getting ready has longer limits: pages of a mapped file that come from a slow drive, or a library that is
+loaded from it, stop the interpreter without using the processor.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Liveness:
         self._limits = limits
         self._stage = stage
         self._looked_s = now_s
-        self._begin(now_s)
+        self._sign_s = now_s
+        self._cpu: tuple[float, float] | None = None
 
     @property
     def stage(self) -> Stage:
@@ -126,4 +127,4 @@ class Liveness:
     def _begin(self, now_s: float, cpu_s: float | None = None) -> None:
         """Count anew from here."""
         self._sign_s = now_s
-        self._cpu: tuple[float, float] | None = None if cpu_s is None else (now_s, cpu_s)
+        self._cpu = None if cpu_s is None else (now_s, cpu_s)
