@@ -9,10 +9,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+Migrations = tuple[tuple[str, ...], ...]
+
 # Two or three jobs a page: half the pages of SQLite's own 4096 for rows of some 3 KB.
 PAGE_BYTES: Final = 8192
+JSON_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "job": ("state_data", "request", "plan", "forced_plan", "proposals", "notes"),
+    "setting": ("value",),
+}
 # The n-th statement list makes version n + 1 out of version n; a released one is never changed.
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+MIGRATIONS: Final[Migrations] = (
     (
         """CREATE TABLE job (
             id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
@@ -59,7 +65,7 @@ def version_of(database: sqlite3.Connection) -> int:
     return int(version)
 
 
-def migrate(database: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+def migrate(database: sqlite3.Connection, migrations: Migrations = MIGRATIONS) -> None:
     """Bring the tables up to date inside the open transaction; a newer file is left as it is."""
     version = version_of(database)
     for statements in migrations[version:]:
