@@ -129,7 +129,7 @@ def test_results_tell_nothing_of_the_folders_of_this_machine(request_: RenderReq
     assert str(out.parent) not in str(settings)
     assert settings["plan"]["parts"] == {"transformer": "own.gguf"}
     assert settings["plan"]["files"] == ["own.gguf", "owner/name/sub/file.safetensors"]
-    assert settings["plan"]["loras"] == [{"path": "style.safetensors", "strength": 0.5}]
+    assert settings["plan"]["loras"] == [{"path": "style.safetensors", "strength": 0.5, "sha256": None}]
 
 
 def test_estimates_are_no_part_of_the_settings(request_: RenderRequest) -> None:

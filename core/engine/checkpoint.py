@@ -1,0 +1,158 @@
+"""Keeps the state of a render, so that it goes on after a pause, a crash or a restart.
+
+The newest state is held in memory, which costs nothing: the sampler holds the same tensors. It is written
+where losing it would cost more than writing it, and when the render is paused.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from core.engine.checkpoint_file import Identity, Stored, conforms, largest_bytes, read, write
+from core.engine.kernels import Kernels
+from core.engine.pipeline import state_specs
+from core.engine.sampling.state import LATENTS, Keep, SamplerState
+from core.errors import DiskError, Paused
+from core.geometry import VAE_STRIDE, latent_frames
+from core.types import Checkpointing, Kept, Plan, Sampling
+
+_LOG = logging.getLogger(__name__)
+_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class Belongs:
+    """What a state has to fit.
+
+    Attributes:
+        identity: of ``identity_of``.
+        kernels: what the render would compute with if nothing were kept.
+        shape: of the latents, [16, T, H, W].
+    """
+
+    identity: Identity
+    kernels: Kernels
+    shape: tuple[int, ...]
+
+
+class Checkpoint:
+    """The state of one render on disk.
+
+    What lies in the folder is read now, bounded by what the plan's latents can take.
+
+    Args:
+        settings: None keeps nothing and finds nothing.
+        plan: what is rendered.
+        emit: gets ``Kept`` after each write.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Checkpointing | None,
+        plan: Plan,
+        emit: Callable[[Kept], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._sampling = settings, plan.sampling
+        self._emit, self._clock = emit, clock
+        self._found = read(Path(settings.folder), _largest(plan)) if settings else None
+        self._written = self._found.state.step if self._found else 0
+        self._belongs: Belongs | None = None
+        self._latest: SamplerState | None = None
+        self._began_s = self._last_s = 0.0
+        self._sampled_s = 0.0
+        self._told_disk = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether states are kept at all."""
+        return self._settings is not None
+
+    def resume(self, belongs: Belongs) -> Stored | None:
+        """The state to go on from; None begins anew.
+
+        Later states are written with the ``kernels`` of the one found, since those made the picture so far.
+        """
+        found, self._found = self._found, None
+        if found is not None and not _fits(found, belongs, self._sampling):
+            found = None
+        self._written = found.state.step if found else 0
+        self._sampled_s = found.sample_s if found else 0.0
+        if found:
+            moved = belongs.kernels.changed(found.kernels)
+            belongs = replace(belongs, kernels=found.kernels.moved() if moved else found.kernels)
+        self._belongs = belongs if self._settings else None
+        return found
+
+    def sampling(self) -> Keep | None:
+        """Sampling begins: what to call with each state, None where nobody wants it."""
+        self._began_s = self._last_s = self._clock()
+        return self._keep if self._belongs else None
+
+    def finished(self, latents: Tensor) -> None:
+        """Sampling has ended with ``latents`` [16, T, H, W]."""
+        if self._belongs:
+            self._keep(SamplerState(self._sampling.steps, {LATENTS: latents}))
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Writes the newest state where the block is paused; the ``Paused`` raised says which it is."""
+        try:
+            yield
+        except Paused as stop:
+            if self._latest is not None:
+                self._write(self._latest)
+            raise Paused(stop.message, value=self._written, action=stop.action) from stop
+
+    def _keep(self, state: SamplerState) -> None:
+        assert self._settings
+        self._latest = state
+        if self._clock() - self._last_s >= self._settings.slow_s:
+            self._write(state)
+
+    def _write(self, state: SamplerState) -> None:
+        """Write and tell; a disk that takes nothing is told once, the render needs no state to go on."""
+        assert self._settings
+        assert self._belongs
+        sampled_s = self._sampled_s + self._clock() - self._began_s
+        stored = Stored(state, self._sampling.steps, self._belongs.identity, self._belongs.kernels, sampled_s)
+        try:
+            write(Path(self._settings.folder), stored)
+        except (DiskError, OSError) as error:
+            if not self._told_disk:
+                _LOG.warning("The render's state is not kept: %s", error)
+            self._told_disk = True
+            self._last_s = self._clock()
+            return
+        self._latest, self._last_s, self._written = None, self._clock(), state.step
+        self._emit(Kept(state.step, self._sampling.steps))
+
+
+def _fits(found: Stored, belongs: Belongs, sampling: Sampling) -> bool:
+    """Whether a state belongs to this render and is what a sampler leaves; the log says why not."""
+    differs = sorted(
+        name
+        for name in found.identity.keys() | belongs.identity.keys()
+        if found.identity.get(name) != belongs.identity.get(name)
+    )
+    if differs or found.steps != sampling.steps:
+        _LOG.info("The kept state is of another render (%s); this one begins anew", ", ".join(differs))
+        return False
+    if not conforms(found.state, state_specs(sampling, found.state.step, belongs.shape)):
+        _LOG.warning("The kept state is damaged; the render begins anew")
+        return False
+    return True
+
+
+def _largest(plan: Plan) -> int:
+    """Bytes; the ratio of the reference only makes the picture smaller."""
+    cells = plan.size.area // VAE_STRIDE**2
+    return largest_bytes(_CHANNELS * latent_frames(plan.frames) * cells)
