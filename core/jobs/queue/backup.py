@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from core.jobs.queue.connection import connect, damaged, is_damage, told
+from core.jobs.queue.connection import connect, damaged, is_damage, is_sound, told
 from core.jobs.queue.schema import version_of
 from core.media.disk import disk_error, written_beside
 
@@ -132,16 +132,14 @@ def _copy(source_path: Path, target_path: Path) -> None:
         source.backup(target)
         # One file, which can be copied by hand.
         target.execute("PRAGMA journal_mode = DELETE")
-        if target.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        if not is_sound(target):
             raise damaged(source_path)
 
 
 def _is_usable(path: Path, newest_version: int) -> bool:
     try:
         with closing(sqlite3.connect(path)) as database:
-            version = version_of(database)
-            sound = database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
-            return sound and 1 <= version <= newest_version
+            return 1 <= version_of(database) <= newest_version and is_sound(database, thorough=True)
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             return False

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from core.errors import DiskError
 from core.jobs.queue.backup import Backups
-from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, newer, told
+from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, is_sound, newer, told
 from core.jobs.queue.opening import make_ready
 from core.jobs.queue.schema import MIGRATIONS, Migrations, version_of
 
@@ -139,11 +139,15 @@ class Database:
             return self._changes
 
     def back_up(self) -> None:
-        """Make a backup if one is due. One that fails is told in ``notes``: the queue works without."""
+        """Make a backup if one is due, and check the indexes first, which opening has no time for.
+
+        One that fails is told in ``notes``: the queue works without.
+        """
         try:
             if self._backups.due() and (self._backups.files() or self._has_jobs()):
+                self._check_indexes()
                 self._backups.make()
-        except (DiskError, OSError) as error:
+        except (DiskError, OSError, sqlite3.Error) as error:
             sentence = error.sentence() if isinstance(error, DiskError) else str(error)
             _LOGGER.warning("No backup of the queue: %s", sentence)
             self.notes = (*self.notes, f"No backup of the queue could be made. {sentence}")
@@ -226,6 +230,16 @@ class Database:
     def _has_jobs(self) -> bool:
         with self.reading() as connection:
             return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM job)").fetchone()[0])
+
+    def _check_indexes(self) -> None:
+        """Indexes can be made anew of the tables, which were found sound at opening."""
+        with self.reading() as connection:
+            agree = is_sound(connection, thorough=True)
+        if not agree:
+            with self.writing() as connection:
+                connection.execute("REINDEX")
+            self.notes = (*self.notes, "An index of the queue's file was damaged and has been made anew.")
+            _LOGGER.warning("%s", self.notes[-1])
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
