@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.errors import Cancelled, DiskError, PirouetteError
 from core.jobs.preflight import Checked
+from core.jobs.queue.names import free_output, result_name
 from core.jobs.remember import run_and_remember
 from core.settings import places
 from core.types import MediaInput, Note, Output, Plan, Progress, RenderEvent, RenderRequest, Result
@@ -38,14 +38,7 @@ Prepare = Callable[[RenderRequest], Checked]
 
 def output_path(choices: Choices, folder: Path) -> Path:
     """A free name in the results folder that says what went in: ``mira - side_step - 7.mp4``."""
-    parts = (choices.reference.name.split(".")[0], choices.motion.name.split(".")[0], str(choices.seed))
-    name = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", " - ".join(parts))
-    path = folder / f"{name}.mp4"
-    number = 2
-    while path.exists():
-        path = folder / f"{name} ({number}).mp4"
-        number += 1
-    return path
+    return free_output(folder / result_name(choices.reference, choices.motion, choices.seed))
 
 
 def build_request(choices: Choices, folder: Path) -> RenderRequest:

@@ -71,11 +71,12 @@ class Copies:
         """
         kept = self.path(content.sha256, name)
         try:
+            _flush(staged)
             for _ in range(_ATTEMPTS):
                 if self._placed(staged, kept, content):
                     break
-            _flush_folder(kept.parent)
-            _flush_folder(self.root)
+            _flush(kept.parent)
+            _flush(self.root)
         except OSError as error:
             raise disk_error(error, kept) from error
         return kept
@@ -175,18 +176,14 @@ def _copy(source: Path, target: Path, content: Content, check: Check) -> None:
         raise disk_error(error, target) from error
     for name in content.files:
         _copy_file(source / name, target / name, check)
-    _flush_folder(target)
 
 
 def _copy_file(source: Path, target: Path, check: Check) -> None:
-    """Written through to the drive, so that a job that is in the queue has its inputs after a power cut."""
     with opened(source) as original:
         try:
             with target.open("xb") as copy:
                 if not _cloned(original, copy, check):
                     _stream(original, copy, source, check)
-                copy.flush()
-                os.fsync(copy.fileno())
         except OSError as error:
             raise disk_error(error, target) from error
 
@@ -247,11 +244,15 @@ def _remove(folder: Path) -> None:
         _LOGGER.warning("%s could not be removed; it is tried again later.", folder.name)
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make names durable, too; Windows does so by itself."""
-    if sys.platform == "win32":
+def _flush(path: Path) -> None:
+    """Write through to the drive, so that a job that is in the queue has its inputs after a power cut.
+
+    The files of a folder are left to the system: thousands of them would take a minute, and ``verify`` finds
+    a missing one. Windows writes names of folders by itself.
+    """
+    if sys.platform == "win32" and path.is_dir():
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -3,7 +3,7 @@
 A job must render what its user saw when it was queued. Small inputs are copied, so that originals may be
 edited, moved or deleted. Large ones and LoRAs stay where they are and are pinned by their SHA-256, so that a
 change is found before the render starts. Sidecars, which are found by their place beside a clip, become part
-of the request. (One that appears beside a clip too large to be copied, after it was queued, is still believed.)
+of the request. (One that appears later beside a clip too large to be copied is still believed.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from core.jobs.queue.copies import Copies
 from core.media.images import load_reference
 from core.pose.files import KEYPOINT_SUFFIXES, load_keypoints, sidecar_of
 from core.pose.motion_input import open_motion
-from core.types import Lora, MediaInput, RenderRequest, Trim
+from core.types import Lora, MediaInput, MotionKind, RenderRequest, Trim
 
 LARGEST_COPY_BYTES: Final = 2**30
 _ATTEMPTS: Final = 3
@@ -112,15 +113,25 @@ class _Adopter:
         self._copies, self._largest_copy_bytes, self._check = copies, largest_copy_bytes, check
         self._media: dict[MediaInput, MediaInput] = {}
         self._loras: dict[Lora, Lora] = {}
+        self._with_sidecar, self._reference_sidecar = cache(_with_sidecar), cache(_reference_sidecar)
 
     def request(self, request: RenderRequest) -> RenderRequest:
-        explicit = _with_reference_sidecar(_with_motion_sidecar(request))
         return replace(
-            with_media(explicit, self._adopted),
+            with_media(self._explicit(request), self._adopted),
             loras=tuple(self._pinned(lora) for lora in request.loras),
             # The queue may run from another folder than this one.
             output=replace(request.output, path=str(Path(request.output.path).absolute())),
         )
+
+    def _explicit(self, request: RenderRequest) -> RenderRequest:
+        """Nothing is left to be found by its place."""
+        if request.keypoints is None:
+            kind, keypoints = self._with_sidecar(request.motion.path, request.motion_kind)
+            request = replace(request, motion_kind=kind, keypoints=keypoints)
+        if request.reference_keypoints is None:
+            found = self._reference_sidecar(request.reference.path)
+            request = replace(request, reference_keypoints=found)
+        return request
 
     def _adopted(self, item: MediaInput) -> MediaInput:
         if item not in self._media:
@@ -161,19 +172,16 @@ def _name(path: Path) -> str:
     return _NO_TEXT.sub("_", name) or "input"
 
 
-def _with_motion_sidecar(request: RenderRequest) -> RenderRequest:
-    """The sidecar that ``core.pose.motion_kind`` would find beside the motion, made explicit."""
-    motion = Path(request.motion.path)
-    if request.keypoints is not None or request.motion_kind not in ("auto", "driving"):
-        return request
-    if request.motion_kind == "auto" and (motion.is_dir() or motion.suffix.lower() in KEYPOINT_SUFFIXES):
-        return request
-    sidecar = sidecar_of(motion)
+def _with_sidecar(path: str, kind: MotionKind) -> tuple[MotionKind, MediaInput | None]:
+    """The sidecar that ``core.pose.motion_kind`` would find beside a motion, and the kind it makes of it."""
+    motion = Path(path)
+    if kind == "auto" and (motion.is_dir() or motion.suffix.lower() in KEYPOINT_SUFFIXES):
+        return kind, None
+    sidecar = sidecar_of(motion) if kind in ("auto", "driving") else None
     if sidecar is None:
-        return request
-    keypoints = None if _is_of_a_picture(motion) else MediaInput(str(sidecar.absolute()))
+        return kind, None
     # The mere presence of a sidecar makes a clip a driving one.
-    return replace(request, motion_kind="driving", keypoints=keypoints)
+    return "driving", None if _is_of_a_picture(motion) else MediaInput(str(sidecar.absolute()))
 
 
 def _is_of_a_picture(motion: Path) -> bool:
@@ -184,13 +192,13 @@ def _is_of_a_picture(motion: Path) -> bool:
         return False  # preflight says what is wrong with it
 
 
-def _with_reference_sidecar(request: RenderRequest) -> RenderRequest:
-    """The sidecar that ``core.pose.reference`` would find beside the reference, made explicit."""
-    reference = Path(request.reference.path)
-    sidecar = sidecar_of(reference) if request.reference_keypoints is None else None
+def _reference_sidecar(path: str) -> MediaInput | None:
+    """The sidecar that ``core.pose.reference`` would find beside a reference."""
+    reference = Path(path)
+    sidecar = sidecar_of(reference)
     if sidecar is None or not _is_of_this_picture(reference, sidecar):
-        return request
-    return replace(request, reference_keypoints=MediaInput(str(sidecar.absolute())))
+        return None
+    return MediaInput(str(sidecar.absolute()))
 
 
 def _is_of_this_picture(reference: Path, sidecar: Path) -> bool:
