@@ -60,6 +60,10 @@ class EngineProcess:
         post: gets every ``Heard`` and at last one ``Ended``, in the reading thread.
         on_log: gets its standard error line by line, in another thread.
 
+    Attributes:
+        is_killed: we have killed it.
+        greeting: its hello, once it came.
+
     Raises:
         EngineError: it cannot be started.
     """
@@ -71,7 +75,9 @@ class EngineProcess:
         post: Callable[[Heard | Ended], None],
         on_log: Callable[[str], None],
     ) -> None:
-        self.environment = dict(environment)
+        self.is_killed = False
+        self._environment = dict(environment)
+        self._over = False
         self.greeting: Message | None = None
         self._post, self._on_log = post, on_log
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -105,6 +111,10 @@ class EngineProcess:
         """The newest lines of its standard error."""
         return tuple(self._tail)
 
+    def suits(self, environment: Mapping[str, str]) -> bool:
+        """Whether it can render what wants this environment: it lives, and was started with the same."""
+        return not self._over and self._environment == environment
+
     def forget_tail(self) -> None:
         """What was said before explains nothing that comes."""
         self._tail.clear()
@@ -123,6 +133,7 @@ class EngineProcess:
         """End it now, with the processes that it started."""
         if self._process.returncode is not None:
             return  # reaped: its id may be another's
+        self.is_killed = True
         if sys.platform == "win32":
             self._process.kill()
         else:
@@ -187,6 +198,7 @@ class EngineProcess:
                         self._post(Heard(self, message))
             except ProtocolError as caught:
                 error = caught
+        self._over = True
         self._post(Ended(self, error))
 
     def _read_log(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from core.errors import EngineDied, EngineError, OutOfMemory, PirouetteError
@@ -93,3 +94,21 @@ def innermost(tail: Sequence[str]) -> str | None:
 def _last_line(tail: Sequence[str]) -> str:
     last = next((line for line in reversed(tail) if line.strip()), "it said nothing")
     return last[:_LONGEST].rstrip(".")
+
+
+def kernel_traces(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
+    """What Linux tells of where a process is inside the kernel, line by line; empty elsewhere.
+
+    Args:
+        pid: of the process.
+        proc: where the kernel tells it.
+    """
+    lines: list[str] = []
+    for name in ("status", "wchan", "stack"):
+        try:
+            text = (proc / str(pid) / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # no Linux, or not ours to see
+        wanted = [line for line in text.splitlines() if name != "status" or line.startswith("State:")]
+        lines += [f"{name}: {line.strip()}" for line in wanted if line.strip() not in ("", "0")]
+    return tuple(lines)

@@ -13,7 +13,7 @@ import pytest
 from core.catalogue.entries import MINI_DIR_VARIABLE
 from core.catalogue.planner import plan
 from core.hardware import Device
-from core.jobs.runner import ENGINE_COMMAND, engine_environment
+from core.jobs.engine.environment import ENGINE_COMMAND, engine_environment
 from core.protocol import (
     cancel_message,
     check_hello,
