@@ -79,7 +79,8 @@ class Database:
         self._backups = Backups(path, keep_backups, backups_every_s)
         self.notes = make_ready(path, self._backups, migrations)
         # Stays open: else each transaction would be the last one of its file, which moves the WAL's pages.
-        self._return(self._open())
+        with told(path):
+            self._return(self._open())
         self._first_backup = threading.Thread(target=self.back_up, name="queue-backup")
         self._first_backup.start()
 
