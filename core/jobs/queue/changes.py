@@ -10,7 +10,7 @@ from typing import Any, Final
 from core.errors import BadInput, BadSetting, EngineError
 from core.jobs.queue.job import FINISHED, MOST_RESUMES, StateName, Wish, kept_step
 from core.jobs.queue.order import WAITING
-from core.jobs.queue.rows import Values, job_of, request_of, state_columns, stored
+from core.jobs.queue.rows import REVISION, Values, job_of, request_of, state_columns, stored
 from core.types import (
     Cancelled,
     Done,
@@ -76,7 +76,8 @@ def require(values: Values, step: str) -> None:
 def write(connection: sqlite3.Connection, job_id: str, columns: Values) -> None:
     """Set columns of a job."""
     assignments = ", ".join(f"{name} = :{name}" for name in columns)
-    connection.execute(f"UPDATE job SET {assignments} WHERE id = :job_id", {**columns, "job_id": job_id})
+    query = f"UPDATE job SET {assignments}, revision = {REVISION} WHERE id = :job_id"
+    connection.execute(query, {**columns, "job_id": job_id})
 
 
 def change(moment: Moment, values: Values, state: JobState, reason: str = "", **more: Any) -> None:

@@ -69,7 +69,7 @@ def claim(moment: Moment, lease: Lease, observer: Observer) -> Job | None:
             change(moment, values, unreadable(error))
             continue
         if suits(lease.device, request.device):
-            running = Running(Progress("start"))
+            running = Running(Progress("start", values["kept_step"]))
             change(moment, values, running, owner=lease.id, wish=None, started=moment.at, ended="")
             return job_of(next(stored(moment.connection, "id = ?", job_id)))
     return None

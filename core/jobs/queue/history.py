@@ -1,4 +1,4 @@
-"""What the queue shows: lists with a search, counts, and where a job came from."""
+"""Short lists of jobs, counts, and where a job came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from core.jobs.queue.job import FINISHED, STATE_NAMES, JobRow, StateName
-from core.jobs.queue.rows import ROW_COLUMNS, fold
+from core.jobs.queue.rows import ROW_COLUMNS
 
 _FINISHED: Final = ", ".join(f"'{name}'" for name in FINISHED)
 # What runs, what waits in its order, what has ended with the newest first.
@@ -15,7 +15,7 @@ _ORDER: Final = f"""
     CASE WHEN state = 'running' THEN 0 WHEN state IN ({_FINISHED}) THEN 2 ELSE 1 END,
     CASE WHEN state IN ({_FINISHED}) THEN 0 ELSE priority END DESC,
     CASE WHEN state IN ({_FINISHED}) THEN 0 ELSE position END,
-    ended DESC, rowid DESC"""
+    ended DESC, created DESC, id DESC"""
 
 
 class Transition(NamedTuple):
@@ -33,17 +33,16 @@ class Transition(NamedTuple):
 
 
 def rows(
-    connection: sqlite3.Connection,
-    states: Collection[StateName] | None,
-    search: str,
-    limit: int | None,
-    offset: int,
+    connection: sqlite3.Connection, states: Collection[StateName] | None, limit: int | None, offset: int
 ) -> list[JobRow]:
-    """Jobs in the order of a list that have all words of a search."""
-    conditions, values = _matching(states, search)
-    query = f"SELECT {ROW_COLUMNS} FROM job WHERE {conditions} ORDER BY {_ORDER} LIMIT ? OFFSET ?"
-    found = connection.execute(query, (*values, -1 if limit is None else limit, offset))
-    return list(map(JobRow._make, found.fetchall()))
+    """Jobs in the order of a list, some of them."""
+    wanted = STATE_NAMES if states is None else tuple(states)
+    query = (
+        f"SELECT {ROW_COLUMNS} FROM job WHERE state IN ({', '.join('?' * len(wanted))}) "
+        f"ORDER BY {_ORDER} LIMIT ? OFFSET ?"
+    )
+    found = connection.execute(query, (*wanted, -1 if limit is None else limit, offset))
+    return list(map(JobRow._make, found))
 
 
 def count(connection: sqlite3.Connection) -> dict[StateName, int]:
@@ -68,14 +67,3 @@ def transitions(connection: sqlite3.Connection, job_id: str) -> list[Transition]
     """How a job's state has changed, oldest first."""
     query = "SELECT at, old_state, new_state, reason FROM transition WHERE job_id = ? ORDER BY number"
     return [Transition._make(row) for row in connection.execute(query, (job_id,))]
-
-
-def _matching(states: Collection[StateName] | None, search: str) -> tuple[str, list[object]]:
-    conditions, values = ["1"], list[object]()
-    if states is not None:
-        conditions.append(f"state IN ({', '.join('?' * len(states))})")
-        values += states
-    for word in fold(search).split():
-        conditions.append("instr(search || ' ' || state, ?) > 0")
-        values.append(word)
-    return " AND ".join(conditions), values

@@ -16,7 +16,8 @@ from core.jobs.queue.changes import Moment, change, only
 from core.jobs.queue.database import Database
 from core.jobs.queue.job import FINISHED, STATE_NAMES, Job, JobRow, StateName
 from core.jobs.queue.lease import STALE_S, Lease, Observer
-from core.jobs.queue.rows import Values, is_unreadable, job_of, stored
+from core.jobs.queue.listing import Listing
+from core.jobs.queue.rows import Values, is_unreadable, job_of, next_revision, stored
 from core.settings import queue_folder
 from core.types import RenderRequest
 
@@ -48,6 +49,7 @@ class Lists:
         self._database = Database(self.folder / DATABASE_NAME)
         self._observer = Observer(monotonic, stale_s)
         self._leases: dict[str, Lease] = {}
+        self._listing = Listing(self.folder / DATABASE_NAME)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -90,7 +92,10 @@ class Lists:
                 presets and states; all of them must be there.
         """
         with self._database.reading() as connection:
-            return history.rows(connection, states, search, limit, offset)
+            if limit is None or search:
+                found = self._listing.rows(connection, states, search)
+                return found[offset : None if limit is None else offset + limit]
+            return history.rows(connection, states, limit, offset)
 
     def count(self) -> dict[StateName, int]:
         """How many jobs are in each state."""
@@ -149,4 +154,5 @@ class Lists:
     def _changing(self) -> Iterator[Moment]:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
         with self._database.writing() as connection:
+            next_revision(connection)
             yield Moment(connection, at)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from core.errors import BadSetting
 from core.jobs.queue.job import FINISHED, STATE_NAMES
+from core.jobs.queue.rows import REVISION
 
 GAP: Final = 2**32
 PRIORITY_LIMIT: Final = 1_000
@@ -116,4 +117,4 @@ def _spread(connection: sqlite3.Connection, priority: int, low: int) -> None:
 
 def _space_out(connection: sqlite3.Connection, rows: list[tuple[str, int]], low: int, gap: int) -> None:
     placed = [(low + gap * number, job_id) for number, (job_id, _) in enumerate(rows, 1)]
-    connection.executemany("UPDATE job SET position = ? WHERE id = ?", placed)
+    connection.executemany(f"UPDATE job SET position = ?, revision = {REVISION} WHERE id = ?", placed)

@@ -44,7 +44,26 @@ _MORE: Final = (
 )
 _ALL: Final = (*JobRow._fields, *_MORE)
 ALL_COLUMNS: Final = ", ".join(_ALL)
-INSERT: Final = f"INSERT INTO job ({ALL_COLUMNS}) VALUES ({', '.join(f':{name}' for name in _ALL)})"
+# The number of the open transaction among all that changed jobs (``next_revision``).
+REVISION: Final = "(SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'revision')"
+INSERT: Final = (
+    f"INSERT INTO job ({ALL_COLUMNS}, revision) VALUES ({', '.join(f':{name}' for name in _ALL)}, {REVISION})"
+)
+
+
+def next_revision(connection: sqlite3.Connection) -> None:
+    """Begin a transaction that changes jobs: lists read again what was written since they were read."""
+    connection.execute(
+        "INSERT INTO setting (name, value) "
+        "VALUES ('revision', (SELECT coalesce(max(revision), 0) + 1 FROM job)) "
+        "ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+    )
+
+
+def revision_of(connection: sqlite3.Connection) -> int:
+    """The number of the latest transaction that changed jobs; 0 where there was none."""
+    row = connection.execute(f"SELECT {REVISION}").fetchone()
+    return row[0] or 0
 
 
 def stored(connection: sqlite3.Connection, where: str, *values: object) -> Iterator[Values]:

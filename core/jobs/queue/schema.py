@@ -33,13 +33,14 @@ MIGRATIONS: Final[Migrations] = (
             output TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
             parent TEXT, relation TEXT, owner TEXT,
             wish TEXT, deaths INTEGER NOT NULL DEFAULT 0, kept_step INTEGER NOT NULL DEFAULT 0,
-            search TEXT NOT NULL DEFAULT '',
+            revision INTEGER NOT NULL DEFAULT 0, search TEXT NOT NULL DEFAULT '',
             state_data TEXT NOT NULL, request TEXT NOT NULL, plan TEXT, forced_plan TEXT,
             proposals TEXT NOT NULL DEFAULT '[]', notes TEXT NOT NULL DEFAULT '[]')""",
         # What is claimed next and the list of unfinished jobs; its first column counts states.
         "CREATE INDEX job_by_order ON job (state, priority DESC, position)",
         "CREATE INDEX job_by_place ON job (priority, position)",
-        "CREATE INDEX job_by_position ON job (position)",
+        # What has changed since a list was read.
+        "CREATE INDEX job_by_revision ON job (revision)",
         "CREATE INDEX job_by_end ON job (state, ended)",
         "CREATE INDEX job_by_parent ON job (parent) WHERE parent IS NOT NULL",
         "CREATE INDEX job_by_owner ON job (owner) WHERE owner IS NOT NULL",
