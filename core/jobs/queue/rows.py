@@ -9,7 +9,6 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any, Final
 
 from core.codec import from_json, to_json
@@ -173,7 +172,7 @@ def search_text(name: str, request: RenderRequest) -> str:
     )
     paths = [item.path for item in inputs if item is not None]
     paths += [request.output.path, *(lora.path for lora in request.loras)]
-    names = [PurePath(path.replace("\\", "/")).name for path in paths]
+    names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
     return fold(
         " ".join([name, request.prompt, request.negative_prompt or "", request.model, request.preset, *names])
     )
@@ -181,6 +180,8 @@ def search_text(name: str, request: RenderRequest) -> str:
 
 def fold(text: str) -> str:
     """Without case and accents, for a search."""
+    if text.isascii():
+        return text.casefold()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in apart if not unicodedata.combining(letter)).casefold()
 
