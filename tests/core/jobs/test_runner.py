@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 from pathlib import Path
 
@@ -18,37 +17,10 @@ from core.jobs.engine.environment import engine_environment
 from core.jobs.engine.reasons import died
 from core.jobs.runner import Runner
 from core.media.disk import part_file
-from core.types import MediaInput, Note, Output, Plan, Progress, RenderEvent, RenderRequest, Sampling, Size
+from core.types import Note, Progress, RenderEvent
+from tests.fakes.misbehaving import HANG, PLAN, POLITE, RESULT, WAIT_S, engine, request
 
-PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
-WAIT_S = 30.0
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-# The real worker with another render function; ``out`` is the output's path.
-ENGINE = """
-import os, signal, sys, time
-from pathlib import Path
-from core.engine import worker
-from core.errors import *
-from core.types import *
-def render(request, plan, checkpointing, check, emit):
-    out = request.output.path
-    {body}
-sys.exit(worker.main(render))
-"""
-RESULT = "return Result(out, 5, 16.0, 64, 64, 4, request.seed, {'load': 0.1}, Memory(1), {})"
-HANG = "emit(Note('busy'))\nwhile True: time.sleep(1)"
-POLITE = "emit(Note('busy'))\nwhile True: check()"
-
-
-def engine(body: str) -> tuple[str, ...]:
-    """Command line of an engine whose render does this."""
-    return (sys.executable, "-c", ENGINE.format(body=textwrap.indent(body, "    ").strip()))
-
-
-def request(tmp_path: Path, device: str = "cpu") -> RenderRequest:
-    output = Output(str(tmp_path / "out.mp4"))
-    return RenderRequest(MediaInput("a.png"), MediaInput("b.mp4"), output, seed=11, device=device)
 
 
 def run(tmp_path: Path, body: str) -> object:
