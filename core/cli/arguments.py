@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from core.cli import commands, models, plan, pose, request_options
+from core.cli import commands, models, plan, pose, queue, request_options
 from core.cli.hardware import hardware
 from core.errors import BadSetting
 
@@ -40,6 +40,7 @@ def build_parser() -> Parser:
     _add_golden(verbs.add_parser("check-golden", help="compare with tensors of the reference implementation"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure a model's quality"))
     _add_hardware(verbs.add_parser("hardware", help="show what this machine has"))
+    queue.add_parser(verbs)
     plan.add_parser(verbs)
     models.add_parser(verbs)
     pose.add_parser(verbs)

@@ -10,12 +10,24 @@ from contextlib import contextmanager
 
 @contextmanager
 def terminated_like_ctrl_c() -> Iterator[None]:
-    """A polite kill (``timeout``, a scheduler) raises ``KeyboardInterrupt``, and nothing is left behind."""
+    """A polite kill (``timeout``, a scheduler, a terminal that closes) raises ``KeyboardInterrupt``.
+
+    So nothing is left behind. What is told to be ignored (``nohup``) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say what signals do
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {kind: signal.getsignal(kind) for kind in _polite()}
+    for kind, handler in before.items():
+        if handler == signal.SIG_DFL:
+            signal.signal(kind, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _polite() -> list[signal.Signals]:
+    """Windows has no SIGHUP."""
+    return [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]

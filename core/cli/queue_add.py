@@ -1,0 +1,192 @@
+"""``pirouette queue add``, ``edit`` and ``duplicate``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from core.cli.console import print_json
+from core.cli.models_console import table
+from core.cli.queue_console import job_data, opened, short, tell, tell_who_runs
+from core.cli.request_options import changed, changes_anything, request_of
+from core.errors import BadSetting
+from core.jobs.preflight import check
+from core.jobs.queue.expand import expand, free_output
+from core.jobs.queue.inputs import adopt, adopt_all
+from core.jobs.queue.job import Job
+from core.jobs.queue.names import result_name, same_name_key
+from core.jobs.queue.queue import Queue
+from core.settings import places
+from core.types import Plan, RenderRequest
+
+
+def add(options: argparse.Namespace) -> int:
+    """``pirouette queue add``: checks everything first, then queues all or none."""
+    with opened() as queue:
+        requests = wanted(options, queue.outputs())
+        plans = _checked(requests)
+        jobs = queue.add(
+            adopt_all(requests, queue.folder),
+            names_of(requests, options.name),
+            options.priority,
+            plans,
+        )
+        if options.next:
+            for job in reversed(jobs):
+                queue.run_next(job.id)
+        if options.json:
+            print_json({"jobs": [job_data(queue.get(job.id)) for job in jobs]})
+            return 0
+        for line in table([(short(job.id), job.name, job.request.output.path) for job in jobs]):
+            print(line)
+        tell_who_runs(queue)
+    return 0
+
+
+def edit(options: argparse.Namespace) -> int:
+    """``pirouette queue edit``: only what is given changes."""
+    with opened() as queue:
+        job = queue.get(options.id)
+        changes = changes_anything(options)
+        if not changes and options.name is None and options.priority is None:
+            raise BadSetting(
+                "Nothing to change is given.", value="no option", action="See `pirouette queue edit --help`."
+            )
+        if changes:
+            request, plan = _changed(queue, job, options)
+            queue.edit(job.id, request, plan)
+        if options.name is not None:
+            queue.rename(job.id, options.name)
+        if options.priority is not None:
+            queue.set_priority(job.id, options.priority)
+        return tell(queue, [job.id], options.json)
+
+
+def duplicate(options: argparse.Namespace) -> int:
+    """``pirouette queue duplicate``: the same again, with the changes that are given and its own output."""
+    with opened() as queue:
+        job = queue.get(options.id)
+        request, plan = _changed(queue, job, options, own_output=True)
+        made = queue.duplicate(job.id, request)
+        # Whoever works the queue may have begun with it already, and made a plan then.
+        with suppress(BadSetting):
+            queue.edit(made.id, request, plan)
+        queue.rename(made.id, options.name or Path(request.output.path).stem)
+        return tell(queue, [made.id], options.json, of=job.id)
+
+
+def wanted(options: argparse.Namespace, taken: set[Path]) -> list[RenderRequest]:
+    """A request for each reference with each motion.
+
+    Raises:
+        BadSetting: an option that cannot hold for all of them, or an output that is there already.
+    """
+    references, motions = _paths(options.reference), _paths(options.motion)
+    count = len(references) * len(motions)
+    base = request_of(options, str(references[0]), str(motions[0]), "")
+    base = replace(base, output=replace(base.output, overwrite=options.overwrite))
+    if options.output and not _is_folder(options.output, count > 1):
+        if count > 1:
+            raise _one_for_many(count, options.output)
+        output = Path(options.output).absolute()
+        _refuse_taken(output, options.overwrite, taken)
+        return [replace(base, output=replace(base.output, path=str(output)))]
+    results = Path(options.output).absolute() if options.output else places().results
+    return expand(references, motions, base, results, taken)
+
+
+def names_of(requests: Sequence[RenderRequest], name: str | None) -> list[str]:
+    """The names of the outputs, or the given one, numbered where there are several."""
+    if name is None:
+        return [Path(request.output.path).stem for request in requests]
+    return [name] if len(requests) == 1 else [f"{name} {number}" for number in range(1, len(requests) + 1)]
+
+
+def _checked(requests: Sequence[RenderRequest]) -> list[Plan | None]:
+    """The plans of all; filmed clips take seconds each, so somebody at a terminal sees how far it is."""
+    plans: list[Plan | None] = []
+    shown = len(requests) > 1 and sys.stderr.isatty()
+    try:
+        for number, request in enumerate(requests, 1):
+            if shown:
+                print(f"\rchecking {number} of {len(requests)}\x1b[K", end="", file=sys.stderr, flush=True)
+            plans.append(check(request).plan)
+    finally:
+        if shown:
+            print(file=sys.stderr)
+    return plans
+
+
+def _changed(
+    queue: Queue, job: Job, options: argparse.Namespace, own_output: bool = False
+) -> tuple[RenderRequest, Plan]:
+    """The job's request with the options' changes, checked, and its inputs taken into the queue."""
+    taken = queue.outputs(None if own_output else job.id)
+    request = changed(job.request, options)
+    if options.output:
+        output = Path(options.output).absolute()
+        _refuse_taken(output, options.overwrite, taken)
+        request = replace(request, output=replace(request.output, path=str(output)))
+    elif own_output:
+        path = free_output(_renamed(job.request, request), {*taken, Path(job.request.output.path)})
+        request = replace(request, output=replace(request.output, path=str(path), overwrite=False))
+    if options.overwrite:
+        request = replace(request, output=replace(request.output, overwrite=True))
+    plan = check(request).plan
+    return adopt(request, queue.folder), plan
+
+
+def _renamed(old: RenderRequest, new: RenderRequest) -> Path:
+    """The output of a duplicate: a name that was made of the inputs and the seed is made anew."""
+    before = Path(old.output.path)
+    made_of_old, made_of_new = (
+        result_name(Path(request.reference.path), Path(request.motion.path), request.seed)
+        for request in (old, new)
+    )
+    return before.with_name(made_of_new) if before.name == made_of_old else before
+
+
+def _paths(texts: Sequence[str]) -> list[Path]:
+    """Absolute: whoever renders may stand in another folder."""
+    return [Path(text).absolute() for text in dict.fromkeys(texts)]
+
+
+def _is_folder(output: str, several: bool) -> bool:
+    path = Path(output)
+    return path.is_dir() or output.endswith(("/", os.sep)) or (several and path.suffix.lower() != ".mp4")
+
+
+def _one_for_many(count: int, output: str) -> BadSetting:
+    return BadSetting(
+        f"{count} videos cannot be written to one file.",
+        value=output,
+        limit="a folder",
+        action="Give a folder with -o, or leave it out.",
+    )
+
+
+def _refuse_taken(output: Path, overwrite: bool, taken: set[Path]) -> None:
+    if same_name_key(output) in map(same_name_key, taken):
+        raise BadSetting(
+            f"A job in the queue writes {output.name} already.",
+            value=output,
+            limit="an output of its own",
+            action="Choose another name, or leave -o out for a free one.",
+        )
+    refuse_existing(output, overwrite)
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raises ``BadSetting`` where a file would be replaced unasked."""
+    if path.is_file() and not overwrite:
+        raise BadSetting(
+            f"{path.name} is there already.",
+            value=path,
+            limit="a new name",
+            action="Choose another name, or replace it with --overwrite.",
+        )
