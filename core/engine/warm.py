@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from core.cache import Cache
 from core.catalogue.catalogue import Architecture
 from core.catalogue.entries import MINI, mini_folder
 from core.engine.determinism import make_deterministic
@@ -38,9 +39,11 @@ class WarmEngine:
 
     Args:
         load: loads a planned model.
+        cache: of encodings; None encodes everything.
     """
 
-    def __init__(self, load: LoadBundle = load_bundle) -> None:
+    def __init__(self, load: LoadBundle = load_bundle, cache: Cache | None = None) -> None:
+        self._cache = cache
         self._bundle = KeptBundle(load)
         self._poses = KeptPoseEngine()
 
@@ -48,14 +51,23 @@ class WarmEngine:
         self,
         request: RenderRequest,
         plan: Plan,
-        checkpointing: Checkpointing | None,  # noqa: ARG002 until renders keep their state
+        checkpointing: Checkpointing | None,
         check: Check,
         emit: Emit,
     ) -> Result:
         """One render; arguments and errors as ``core.engine.render.render``."""
         make_deterministic()
         try:
-            return render(request, plan, self._bundle.load, Hooks(check), emit, open_pose=self._poses)
+            return render(
+                request,
+                plan,
+                self._bundle.load,
+                Hooks(check),
+                emit,
+                checkpointing,
+                self._cache,
+                open_pose=self._poses,
+            )
         except BaseException as error:
             let_go(error)
             self._bundle.drop_if_used()
@@ -88,7 +100,7 @@ class KeptBundle:
         """
         hooks.check()
         key = BundleKey.of(plan, device)
-        if self._bundle is None or key != self._key:
+        if self._bundle is not None and key != self._key:
             self.drop()
         self._current, self._used, self._device = hooks, True, device
         if self._bundle is None:

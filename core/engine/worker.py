@@ -18,12 +18,14 @@ import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
+from core.cache import Cache
 from core.engine.crashes import tell_crashes
 from core.engine.heartbeat import BEAT_S, AppGone, Outbox, Pulse
 from core.engine.inbox import Inbox, Job, Unload
 from core.engine.parent import die_with_parent, lower_priority
 from core.errors import EngineError, OutOfMemory, PirouetteError
 from core.protocol import Message, ProtocolError, hello, read_render
+from core.settings import places
 from core.types import Checkpointing, Failure, Plan, Progress, RenderEvent, RenderRequest, Result
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ class TorchRender:
         if self._engine is None:
             from core.engine.warm import WarmEngine
 
-            self._engine = WarmEngine()
+            self._engine = WarmEngine(cache=Cache(places().cache / "encodings"))
         return self._engine.render(request, plan, checkpointing, check, emit)
 
     def unload(self) -> None:
