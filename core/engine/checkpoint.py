@@ -66,9 +66,9 @@ class Checkpoint:
         self._found = read(Path(settings.folder), _largest(plan)) if settings else None
         self._written = self._found.state.step if self._found else 0
         self._belongs: Belongs | None = None
-        self._latest: SamplerState | None = None
-        self._began_s = self._last_s = 0.0
-        self._sampled_s = 0.0
+        self._latest: tuple[SamplerState, float] | None = None
+        # When sampling began here, when a state was written last, and what sampling took in former processes.
+        self._began_s = self._last_s = self._before_s = 0.0
         self._told_disk = False
 
     @property
@@ -85,7 +85,7 @@ class Checkpoint:
         if found is not None and not _fits(found, belongs, self._sampling):
             found = None
         self._written = found.state.step if found else 0
-        self._sampled_s = found.sample_s if found else 0.0
+        self._before_s = found.sample_s if found else 0.0
         if found:
             moved = belongs.kernels.changed(found.kernels)
             belongs = replace(belongs, kernels=found.kernels.moved() if moved else found.kernels)
@@ -109,31 +109,32 @@ class Checkpoint:
             yield
         except Paused as stop:
             if self._latest is not None:
-                self._write(self._latest)
+                self._write(*self._latest)
             raise Paused(stop.message, value=self._written, action=stop.action) from stop
 
     def _keep(self, state: SamplerState) -> None:
         assert self._settings
-        self._latest = state
-        if self._clock() - self._last_s >= self._settings.slow_s:
-            self._write(state)
+        now_s = self._clock()
+        self._latest = state, self._before_s + now_s - self._began_s
+        if now_s - self._last_s >= self._settings.slow_s:
+            self._write(*self._latest)
 
-    def _write(self, state: SamplerState) -> None:
-        """Write and tell; a disk that takes nothing is told once, the render needs no state to go on."""
+    def _write(self, state: SamplerState, sample_s: float) -> None:
+        """Write and tell; a drive that takes nothing is told once, the render needs no state to go on."""
         assert self._settings
         assert self._belongs
-        sampled_s = self._sampled_s + self._clock() - self._began_s
-        stored = Stored(state, self._sampling.steps, self._belongs.identity, self._belongs.kernels, sampled_s)
+        steps, belongs = self._sampling.steps, self._belongs
+        stored = Stored(state, steps, belongs.identity, belongs.kernels, sample_s)
         try:
             write(Path(self._settings.folder), stored)
         except (DiskError, OSError) as error:
             if not self._told_disk:
                 _LOG.warning("The render's state is not kept: %s", error)
             self._told_disk = True
-            self._last_s = self._clock()
-            return
-        self._latest, self._last_s, self._written = None, self._clock(), state.step
-        self._emit(Kept(state.step, self._sampling.steps))
+        else:
+            self._latest, self._written = None, state.step
+            self._emit(Kept(state.step, steps))
+        self._last_s = self._clock()
 
 
 def _fits(found: Stored, belongs: Belongs, sampling: Sampling) -> bool:

@@ -103,7 +103,12 @@ class Kernels:
     def _set(self) -> None:
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
+        now = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+        if now != (self.deterministic, self.warn_only):  # torch imports its compiler for this: seconds
+            torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
         torch.backends.cuda.matmul.allow_tf32 = self.tf32_matmul
         torch.backends.cudnn.allow_tf32 = self.tf32_cudnn
         torch.backends.cudnn.benchmark = self.benchmark
