@@ -116,7 +116,12 @@ class Gate:
         return closed or low_disk(paths, RUNNING_FREE_BYTES, self._free)
 
 
-def gate_of(queue: Settings, gpu: str | None = None, on_note: Callable[[str], None] = lambda _: None) -> Gate:
+def gate_of(
+    queue: Settings,
+    gpu: str | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
+    free: FreeBytes = free_bytes,
+) -> Gate:
     """The gate of a queue on this machine.
 
     Args:
@@ -126,6 +131,7 @@ def gate_of(queue: Settings, gpu: str | None = None, on_note: Callable[[str], No
         held=lambda: is_held(queue),
         schedule=lambda: load_schedule(queue),
         busy=lambda: gpu_busy(gpu),
+        free=free,
         on_note=on_note,
     )
 
