@@ -16,8 +16,8 @@ _ENGINE = """
 import ctypes, os, signal, sys, time
 from pathlib import Path
 from core.engine import worker
-from core.errors import *
 from core.types import *
+from core.errors import *
 def render(request, plan, checkpointing, check, emit):
     out = request.output.path
     {body}

@@ -17,6 +17,7 @@ _KILL_ON_CLOSE: Final = 0x2000
 _EXTENDED_LIMITS: Final = 9
 # Waits for a line or for the end: the end without a line means that the app is gone.
 _WATCHDOG: Final = 'read -r line || kill -KILL "$0"'
+_DISMISSED_S: Final = 1.0
 
 
 class Tie(Protocol):
@@ -66,10 +67,15 @@ class Watchdog:
         except OSError as error:
             raise _unbound(str(error)) from error
 
+    @property
+    def pid(self) -> int:
+        """Its own process id."""
+        return self._shell.pid
+
     def close(self) -> None:
         """Dismiss it: nobody is killed, for the engine's id may be another's by now."""
         try:
-            self._shell.communicate(b"done\n", timeout=1)
+            self._shell.communicate(b"done\n", timeout=_DISMISSED_S)
         except subprocess.TimeoutExpired:
             self._shell.kill()
             self._shell.wait()

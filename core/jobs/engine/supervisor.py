@@ -243,6 +243,7 @@ class Supervisor:
             self._tell(Waiting(self._not_before_s))
             self._mailbox.take(self._not_before_s)
         if rendering.stop is not None:
+            self._tell(Off())
             raise rendering.stopped()
 
     def _ready(self, device: Device) -> bool:
