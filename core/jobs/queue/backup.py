@@ -64,7 +64,7 @@ class Backups:
         Raises:
             DiskError: no space, the folder cannot be written, or the copy is not sound.
         """
-        target = self._named("")
+        target = self._named("", self.clock())
         changed_ns = _changed_ns(self.path)
         with written_beside(target) as part:
             part.unlink(missing_ok=True)
@@ -83,12 +83,12 @@ class Backups:
                     return path
         return None
 
-    def damaged_file(self) -> Path:
-        """A new name for a database that is set aside."""
-        return self._named("damaged-")
+    def damaged_file(self, when_s: float) -> Path:
+        """The name of a database that is set aside, repaired ``when_s`` seconds after 1970."""
+        return self._named("damaged-", when_s)
 
-    def _named(self, prefix: str) -> Path:
-        stamp = datetime.fromtimestamp(self.clock(), UTC).strftime(_TIME)
+    def _named(self, prefix: str, when_s: float) -> Path:
+        stamp = datetime.fromtimestamp(when_s, UTC).strftime(_TIME)
         return self.folder / f"{prefix}{self.path.stem}-{stamp}{self.path.suffix}"
 
     def _drop_old(self) -> None:

@@ -19,7 +19,7 @@ from typing import Final, Self
 from core.errors import DiskError
 from core.jobs.queue.backup import Backups
 from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, is_sound, newer, told
-from core.jobs.queue.opening import make_ready
+from core.jobs.queue.opening import make_ready, noted
 from core.jobs.queue.schema import MIGRATIONS, Migrations, version_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Database:
         # Stays open: else each transaction would be the last one of its file, which moves the WAL's pages.
         with told(path):
             self._return(self._open())
+        noted(path)
         self._first_backup = threading.Thread(target=self.back_up, name="queue-backup")
         self._first_backup.start()
 

@@ -45,10 +45,21 @@ def make_ready(path: Path, backups: Backups, migrations: Migrations) -> tuple[st
     except OSError as error:
         raise disk_error(error, path) from error
     with told(path):
-        if not _repaired(path).exists() and state_of(path, migrations) == "ready":
-            return ()
-        with locked(path.with_name(f"{path.name}.lock"), SystemClock(), _patience(path)):
-            return _mended(path, backups, migrations)
+        if _repaired(path).exists() or state_of(path, migrations) != "ready":
+            with locked(path.with_name(f"{path.name}.lock"), SystemClock(), _patience(path)):
+                _mend(path, backups, migrations)
+    try:
+        return tuple(_note(path).read_text(encoding="utf-8").splitlines()) if _note(path).exists() else ()
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def noted(path: Path) -> None:
+    """Whoever opened the file has told the user what ``make_ready`` said: it is not told again."""
+    try:
+        _note(path).unlink(missing_ok=True)
+    except OSError as error:
+        _LOGGER.warning("%s is told once more at the next start: %s", _note(path), error)
 
 
 def state_of(path: Path, migrations: Migrations) -> State:
@@ -87,12 +98,10 @@ def _patience(path: Path) -> Callable[[], None]:
     return check
 
 
-def _mended(path: Path, backups: Backups, migrations: Migrations) -> tuple[str, ...]:
+def _mend(path: Path, backups: Backups, migrations: Migrations) -> None:
     """Under the lock: whatever the file's state asks for, if another process has not done it already."""
-    notes: list[str] = []
     if _repaired(path).exists():
-        kept = _put_in_place(path, backups)
-        notes.append(_sentence("damaged", None, None, kept))
+        _put_in_place(path, backups)
     state = state_of(path, migrations)
     if state in ("absent", "empty") and not backups.files():
         _migrate(path, migrations)
@@ -101,12 +110,9 @@ def _mended(path: Path, backups: Backups, migrations: Migrations) -> tuple[str, 
             backups.make()
         _migrate(path, migrations)
     elif state != "ready":
-        notes.append(_repair(path, backups, migrations, state))
+        _repair(path, backups, migrations, state)
     if state_of(path, migrations) != "ready":
         raise damaged(path)
-    for note in notes:
-        _LOGGER.warning("%s", note)
-    return tuple(notes)
 
 
 def _migrate(path: Path, migrations: Migrations) -> None:
@@ -119,7 +125,7 @@ def _migrate(path: Path, migrations: Migrations) -> None:
         connection.execute("COMMIT")
 
 
-def _repair(path: Path, backups: Backups, migrations: Migrations, state: State) -> str:
+def _repair(path: Path, backups: Backups, migrations: Migrations, state: State) -> None:
     """Build a sound database out of what can be read and the newest backup; the damaged file is kept."""
     backup = backups.newest_sound(len(migrations))
     there = path if state == "damaged" else None
@@ -128,10 +134,18 @@ def _repair(path: Path, backups: Backups, migrations: Migrations, state: State) 
         try:
             with written_beside(_repaired(path)) as part:
                 salvaged = rebuild(there, backup, part, migrations)
+                aside = _aside(part, backups)
+                _write_down(path, _sentence(state, salvaged, backup, aside if path.exists() else None))
         finally:
             _clear_attempts(path)
-        kept = _put_in_place(path, backups)
-    return _sentence(state, salvaged, backup, kept)
+        _put_in_place(path, backups)
+
+
+def _write_down(path: Path, sentence: str) -> None:
+    """So that the user is told even where this opening still fails, or its process is killed."""
+    _LOGGER.warning("%s", sentence)
+    with written_beside(_note(path)) as part:
+        part.write_text(sentence, encoding="utf-8")
 
 
 def _clear_attempts(path: Path) -> None:
@@ -157,26 +171,32 @@ def _writers_kept_out(path: Path | None) -> Iterator[None]:
         yield
 
 
-def _put_in_place(path: Path, backups: Backups) -> Path | None:
-    """Set the damaged file aside and the repaired one in its place; the damaged one's new name.
+def _put_in_place(path: Path, backups: Backups) -> None:
+    """Set the damaged file aside and the repaired one in its place.
 
     An older WAL beside the new file would be taken for its own: it goes first.
     """
-    aside = backups.damaged_file()
     wal = path.with_name(f"{path.name}-wal")
     try:
+        aside = _aside(_repaired(path), backups)
         aside.parent.mkdir(parents=True, exist_ok=True)
-        kept = path.exists()
-        if kept:
+        if path.exists() and not aside.exists():
             _link(path, aside)
         if wal.exists():
             wal.replace(aside.with_name(f"{aside.name}-wal"))
         path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
         _repaired(path).replace(path)
         _sync(path.parent)
+    except PermissionError as error:
+        # On Windows that is what a file says that another program has open.
+        raise (busy(path) if sys.platform == "win32" else disk_error(error, path)) from error
     except OSError as error:
         raise disk_error(error, path) from error
-    return aside if kept else None
+
+
+def _aside(repaired: Path, backups: Backups) -> Path:
+    """The damaged file's new name; the same when a repair that was cut short is gone on with."""
+    return backups.damaged_file(repaired.stat().st_mtime)
 
 
 def _link(path: Path, aside: Path) -> None:
@@ -189,31 +209,34 @@ def _link(path: Path, aside: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Names are on the disk, too; Windows needs no such thing and opens no folders."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _repaired(path: Path) -> Path:
     return path.with_name(f"{path.stem}.repaired{path.suffix}")
 
 
-def _sentence(state: State, salvaged: Salvaged | None, backup: Path | None, kept: Path | None) -> str:
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.repaired.txt")
+
+
+def _sentence(state: State, salvaged: Salvaged, backup: Path | None, kept: Path | None) -> str:
     """What was done, in plain words."""
     wrong = "damaged" if state == "damaged" else "missing"
     parts = [f"The queue's file was {wrong} and has been repaired."]
-    if salvaged is not None and state == "damaged":
+    if state == "damaged":
         parts.append(f"Jobs read from it: {salvaged.read}.")
-    if salvaged is not None and backup is not None:
+    if backup is None:
+        parts.append("There was no backup.")
+    else:
         when = words_of(backup)
         parts.append(f"Jobs from the backup of {when}, as they stood then: {salvaged.from_backup}.")
-    elif salvaged is not None:
-        parts.append("There was no backup.")
-    if salvaged is not None and salvaged.lost:
+    if salvaged.lost:
         parts.append(f"Jobs lost: {salvaged.lost}.")
     if kept is not None:
         parts.append(f"The damaged file is kept as {kept}.")

@@ -127,7 +127,11 @@ def test_a_repair_that_was_cut_short_is_gone_on_with(path: Path, monkeypatch: py
             Database(path)
     with Database(path) as database:
         assert ids(database) == numbers(100)
-        assert "repaired" in database.notes[0]
+        (note,) = database.notes
+    assert "Jobs from the backup" in note
+    (kept,) = (path.parent / "backups").glob("damaged-*.sqlite")
+    assert str(kept) in note
+    assert {file.name for file in path.parent.iterdir()} == {"backups", "queue.sqlite"}
 
 
 def test_whoever_has_the_file_open_writes_to_the_repaired_one(path: Path) -> None:
