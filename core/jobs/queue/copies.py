@@ -1,8 +1,8 @@
 """The queue's own copies of inputs: ``inputs/<sha256>/<name>``, made whole or not at all.
 
-What is new is written into a hidden folder and renamed. No lock is held between here and the job's row, which
-is written later and perhaps by another process; instead every use renews the age of a copy, and ``collect``
-leaves young ones alone.
+What is new is written into a hidden folder and renamed. The row of a job is written after its inputs are
+copied, so what no row names may still be about to be used: every use renews the age of a copy, and
+``collect`` leaves young ones alone. A lock is held for the moments in which an age is renewed or looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from core.catalogue.transfer.lock import locked
+from core.catalogue.transfer.pace import SystemClock
 from core.errors import BadInput
 from core.jobs.contents import Check, Content, chunks, content_of, go_on, opened, still_changing
 from core.media.disk import disk_error
@@ -26,7 +28,6 @@ from core.media.disk import disk_error
 _LOGGER = logging.getLogger(__name__)
 # Far more than the moment between a copy and its job's row.
 GRACE_S: Final = 24 * 3600.0
-_ATTEMPTS: Final = 3
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _STAGING: Final = ".new-"
 _GOING: Final = ".gone-"
@@ -72,10 +73,9 @@ class Copies:
         kept = self.path(content.sha256, name)
         try:
             _flush(staged)
-            for _ in range(_ATTEMPTS):
-                if self._placed(staged, kept, content):
-                    break
-            _flush(kept.parent)
+            with self._lock():
+                self._place(staged, kept, content)
+                _flush(kept.parent)
             _flush(self.root)
         except OSError as error:
             raise disk_error(error, kept) from error
@@ -115,17 +115,15 @@ class Copies:
         return freed_bytes
 
     def _dropped(self, entry: Path, clock: Callable[[], float]) -> int:
-        """Renamed first: who renews or fills it at this moment either made it young, or finds it gone."""
-        going = entry
-        if _DIGEST.fullmatch(entry.name):
-            going = self.root / f"{_GOING}{secrets.token_hex(8)}"
+        """Renamed under the lock, so that whoever wants it finds it there or gone; removed after that."""
+        going = self.root / f"{_GOING}{secrets.token_hex(8)}"
+        with self._lock():
+            if not _is_old(entry, clock()):
+                return 0
             try:
                 entry.rename(going)
-                if not _is_old(going, clock()):
-                    going.rename(entry)
-                    return 0
             except OSError as error:
-                _LOGGER.debug("%s stays: %s", entry.name, error)  # in use on Windows, or made anew meanwhile
+                _LOGGER.debug("%s stays: %s", entry.name, error)  # open in another process, on Windows
                 return 0
         size_bytes = sum(file.stat().st_size for file in going.rglob("*") if file.is_file())
         _remove(going)
@@ -135,27 +133,30 @@ class Copies:
     def _is_ours(entry: Path) -> bool:
         return bool(_DIGEST.fullmatch(entry.name)) or entry.name.startswith((_STAGING, _GOING))
 
-    def _placed(self, staged: Path, kept: Path, content: Content) -> bool:
-        """One attempt; ``collect`` or another process may come between any two calls."""
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if kept.exists() and self._renewed(kept) and self._sound(kept, content, go_on):
-            return True
-        try:
-            if kept.is_dir():  # damaged: a folder with files in it is not replaced by a renamed one
-                kept.rename(staged.with_name("damaged"))
-            staged.replace(kept)
-        except FileNotFoundError:
-            return False
-        return True
+    def _place(self, staged: Path, kept: Path, content: Content) -> None:
+        kept.parent.mkdir(exist_ok=True)
+        os.utime(kept.parent)
+        if kept.exists() and self._sound(kept, content, go_on):
+            return  # another process was quicker
+        if kept.is_dir():  # damaged: a folder with files in it is not replaced by a renamed one
+            kept.rename(staged.with_name("damaged"))
+        staged.replace(kept)
 
-    @staticmethod
-    def _renewed(kept: Path) -> bool:
+    def _renewed(self, kept: Path) -> bool:
         """Make a copy young, so that it is not collected; False where it is not there."""
-        try:
-            os.utime(kept.parent)
-            return kept.exists()
-        except OSError:
+        if not kept.exists():
             return False
+        with self._lock():
+            try:
+                os.utime(kept.parent)
+                return kept.exists()
+            except OSError:
+                return False
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with locked(self.root / ".lock", SystemClock(), go_on):
+            yield
 
     @staticmethod
     def _sound(kept: Path, content: Content, check: Check) -> bool:

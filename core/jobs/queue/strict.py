@@ -11,6 +11,7 @@ import json
 import math
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -44,7 +45,8 @@ def parse(text: bytes, refuse: Refuse, most_values: int) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise refuse("a key stands in one object twice", shown([key for key, _ in pairs]), "each once")
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise refuse("a key stands in one object twice", shown(twice), "each once")
         return found
 
     try:
@@ -56,6 +58,8 @@ def parse(text: bytes, refuse: Refuse, most_values: int) -> Any:
 
 def shown(value: object) -> str:
     """A value as an error shows it: its beginning, without what a terminal would obey."""
+    if isinstance(value, dict | list):  # may be nested more deeply than Python can write
+        return "an object" if isinstance(value, dict) else "a list"
     text = str(value)[:_LONGEST_SHOWN]
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 

@@ -34,6 +34,8 @@ _END64_SIGNATURE, _LOCAL_SIGNATURE = b"PK\x06\x06", b"PK\x03\x04"
 # Encrypted, patch data, strongly encrypted, hidden headers.
 _REFUSED_FLAGS: Final = 0x1 | 0x20 | 0x40 | 0x2000
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Folders in folders, as many as a queue file needs.
+_DEEPEST: Final = 4
 # Small files may be any number of times larger unpacked: a page of zeros is no bomb.
 _HARMLESS_BYTES: Final = 64 * 1024**2
 # What zipfile and zlib raise on damaged or hostile bytes.
@@ -225,7 +227,7 @@ def _check_entry(path: Path, info: zipfile.ZipInfo) -> None:
     name = info.orig_filename
     told = shown(name)
     parts = name.removesuffix("/").split("/")
-    if name != info.filename or not all(is_portable(part) for part in parts):
+    if name != info.filename or len(parts) > _DEEPEST or not all(is_portable(part) for part in parts):
         raise refused(
             path, "a name in it is not safe on every system", told, "plain names, such as inputs/..."
         )
