@@ -151,8 +151,10 @@ class Conversation:
             self._end(ProtocolError(f"An event of the engine cannot be read: {error.message}"))
             return None
         self._begun = True
-        if isinstance(event, Result | Failure):
+        if isinstance(event, Result) or (isinstance(event, Failure) and self._error is None):
             return event
+        if isinstance(event, Failure):
+            return None  # the signal that asked for the stacks woke it
         self._liveness.heard(now_s, stage_of(event) if isinstance(event, Progress) else None)
         if isinstance(event, Progress):
             self._on_phase(event.phase)
@@ -179,7 +181,11 @@ class Conversation:
         """When to look up at the latest."""
         if self._gone_s is not None:
             return self._gone_s
-        return self._look_s if self._kill_s is None else min(self._look_s, self._kill_s)
+        look_s = self._next_look_s()
+        return look_s if self._kill_s is None else min(look_s, self._kill_s)
+
+    def _next_look_s(self) -> float:
+        return self._look_s if self._error is not None else min(self._look_s, self._liveness.due_s)
 
     def _over(self) -> bool:
         return self._gone_s is not None and self._clock.now() >= self._gone_s
@@ -193,7 +199,7 @@ class Conversation:
             if self._error is None:
                 self._rendering.on_log("The engine did not stop when it was asked to: it is killed.")
             self._kill()
-        elif now_s >= self._look_s:
+        elif now_s >= self._next_look_s():
             self._look_s = now_s + self._limits.tick_s
             self._look(None, None)
             self._gather()

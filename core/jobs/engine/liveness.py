@@ -101,8 +101,13 @@ class Liveness:
         """Seconds since the last sign of life."""
         return now_s - self._sign_s
 
+    @property
+    def due_s(self) -> float:
+        """When the verdict will be hung if no sign of life comes."""
+        return self._sign_s + self._limits.of(self._stage)
+
     def look(self, now_s: float, cpu_s: float | None = None, gpu_busy: bool | None = None) -> Verdict:
-        """The verdict; call it every ``tick_s``.
+        """The verdict; call it every ``tick_s``, and when it is due.
 
         Args:
             cpu_s: processor time that the engine and its children have taken; None where not known.
@@ -112,7 +117,7 @@ class Liveness:
         self._looked_s = now_s
         if late or gpu_busy or self._computes(now_s, cpu_s):
             self._begin(now_s, cpu_s)
-        return "hung" if self.silent_s(now_s) >= self._limits.of(self._stage) else "busy"
+        return "hung" if now_s >= self.due_s else "busy"
 
     def _computes(self, now_s: float, cpu_s: float | None) -> bool:
         """Whether it takes more than idle threads do. A sum that shrinks tells of a child that has ended."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from core.errors import Cancelled, EngineDied, EngineError, Paused, PirouetteError, from_json
+from core.errors import Cancelled, EngineDied, EngineError, EngineHung, Paused, PirouetteError, from_json
 from core.hardware import Device, parse_device
 from core.hardware.oom_kills import oom_kills
 from core.jobs.engine.conversation import Asked, Conversation, Ending, Patience, Post, Unload, Wake
@@ -213,7 +213,7 @@ class Supervisor:
             engine, ending = self._converse(rendering, device)
             if ending.answer is not None:
                 return self._answered(rendering, engine, ending.answer)
-            code = self._end_engine()
+            code = self._end_engine(kill=isinstance(ending.error, EngineHung))
             if is_new or ending.begun or rendering.stop is not None:
                 break  # else it had died before it was asked
         if rendering.stop is not None:
