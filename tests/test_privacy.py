@@ -54,8 +54,9 @@ def test_the_window_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         [["hardware"], ["plan"], ["plan", "--vram", "24GiB", "--ram", "32GiB", "--capability", "8.9"]],
         [["models", *verb] for verb in (["list"], ["show", "vae-bf16"], ["verify"], ["settings"])],
         [["models", *verb] for verb in (["show", "steadydancer-14b"], ["repair"], ["remove", "vae-bf16"])],
+        [["queue", *verb] for verb in (["list"], ["schedule", "--idle-gpu", "5"], ["run"], ["clear"])],
     ],
-    ids=["machine", "looking", "keeping"],
+    ids=["machine", "looking", "keeping", "queueing"],
 )
 def test_the_command_line_opens_no_socket(commands: list[list[str]]) -> None:
     """Neither does what `repair` would fetch, where nothing is damaged."""

@@ -1,0 +1,197 @@
+"""``pirouette queue run`` with the real engine process and the tiny model, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue as inboxes
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from core.cli import queue_run
+from core.cli.main import main
+from core.errors import Cancelled
+from core.jobs.queue.job import kept_step, name_of
+from core.jobs.queue.queue import Queue
+from core.jobs.queue.run import Summary
+from core.jobs.queue.waiting import Hold
+from core.media.probe import probe_video
+from core.types import Note, Progress, Running
+
+pytestmark = pytest.mark.usefixtures("tiny_mini")
+
+
+@pytest.fixture
+def files(reference: Path, motion: Path) -> list[str]:
+    return ["--reference", str(reference), "--motion", str(motion), "--device", "cpu"]
+
+
+def add(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(["queue", "add", *arguments, "--json"]) == 0
+    job: dict[str, Any] = json.loads(capsys.readouterr().out)["jobs"][0]
+    return job
+
+
+def state_of(job_id: str) -> tuple[str, int]:
+    with Queue() as queue:
+        state = queue.get(job_id).state
+        return name_of(state), kept_step(state)
+
+
+def test_it_renders_what_waits_one_line_of_json_a_job_and_1_when_one_failed(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = (add(capsys, *files, "--steps", "2", "--seed", seed) for seed in "12")
+    with Queue() as queue:
+        request = queue.get(bad["id"]).request
+    other = Path(request.reference.path).with_name("other.png")
+    other.write_bytes(b"not what was queued")
+    with Queue() as queue:
+        queue.edit(bad["id"], replace(request, reference=replace(request.reference, path=str(other))))
+    assert main(["queue", "run", "--json"]) == 1
+    told = capsys.readouterr()
+    failed, done = map(json.loads, told.out.splitlines())
+    assert (failed["id"], failed["state"], failed["exit_code"]) == (bad["id"], "failed", 2)
+    assert failed["error"]["type"] == "BadInput"
+    assert (done["id"], done["state"]) == (good["id"], "done")
+    assert (done["result"]["output"], done["result"]["size"]) == (good["output"], "64x64")
+    assert probe_video(Path(good["output"])).frame_count == 5
+    assert "sampling" in told.err
+    assert told.err.count("draws the demo's kind of characters") == 1
+    assert told.err.splitlines()[-1] == "1 done, 1 failed."
+
+
+def test_a_held_or_empty_queue_is_left_at_once(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["queue", "run"]) == 0
+    assert capsys.readouterr().err == "Nothing to render.\n"
+    job = add(capsys, *files)
+    assert main(["queue", "hold"]) == 0
+    assert main(["queue", "run"]) == 0
+    assert "The queue is held: `pirouette queue hold --off`" in capsys.readouterr().err
+    assert state_of(job["id"]) == ("queued", 0)
+    assert main(["queue", "run", "--device", "gpu", "--json"]) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on_there(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = add(capsys, *files, "--steps", "30")
+    # A terminal is told every step, so that the moment can be decided.
+    screen, terminal = os.openpty()
+    with started("queue", "run", "--json", stderr=terminal) as process, os.fdopen(screen, "rb", 0) as shown:
+        os.close(terminal)
+        read_until(shown, rb"sampling .* [2-9]/30")
+        process.send_signal(signal.SIGINT)
+        rest = read_until(shown, None)
+        assert process.stdout is not None
+        told = process.stdout.read()
+    assert process.returncode == 130
+    assert json.loads(told)["error"]["type"] == "Cancelled"
+    assert "Pausing" in rest
+    assert "Traceback" not in rest
+    state, step = state_of(job["id"])
+    assert state == "queued"
+    assert 0 < step < 30
+    assert f"kept at step {step}" in rest
+    assert not list(Path(job["output"]).parent.glob("*"))
+    assert main(["queue", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runner"] is None
+    assert main(["queue", "run", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["state"] == "done"
+    assert done["result"]["forwards"] == 30
+    assert probe_video(Path(job["output"])).frame_count == 5
+
+
+def started(*arguments: str, stderr: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "core.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def read_until(shown: IO[bytes], pattern: bytes | None) -> str:
+    """What a terminal shows until something is seen, or until its other end is closed."""
+    seen = b""
+    while pattern is None or not re.search(pattern, seen):
+        try:
+            part = shown.read(4096)
+        except OSError:  # Linux says so when nobody holds the other end
+            part = b""
+        if not part:
+            assert pattern is None, seen
+            break
+        seen += part
+    return seen.decode()
+
+
+class Asked:
+    """What a runner is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def stop(self, pause_current: bool = True) -> None:
+        self.calls.append(f"stop {pause_current}")
+
+    def force_stop(self) -> None:
+        self.calls.append("force")
+
+
+class Inbox:
+    """News as they come; an exception is raised instead."""
+
+    def __init__(self, *news: Any) -> None:
+        self._news: Iterator[Any] = iter(news)
+
+    def get(self, timeout: float) -> Any:
+        assert timeout < 1
+        news = next(self._news)
+        if isinstance(news, KeyboardInterrupt | inboxes.Empty):
+            raise news
+        return news
+
+
+def follow(*news: Any) -> tuple[Any, list[str]]:
+    asked = Asked()
+    with Queue() as queue:
+        screen = queue_run._Screen(queue, as_json=False)
+        return queue_run._follow(asked, Inbox(*news), screen), asked.calls  # type: ignore[arg-type]
+
+
+def test_the_first_ctrl_c_pauses_the_second_kills(capsys: pytest.CaptureFixture[str]) -> None:
+    end, calls = follow(inboxes.Empty(), KeyboardInterrupt(), KeyboardInterrupt(), Summary(reason="stopped"))
+    assert isinstance(end, Cancelled)
+    assert calls == ["stop True", "force"]
+    assert "once more kills the engine" in capsys.readouterr().err
+
+
+def test_reasons_to_wait_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    idle = [Hold("gpu", f"Waits ({left} min to go).", 5) for left in (3, 2)]
+    end, calls = follow(*idle, None, idle[1], ("", Note("A note.")), Summary())
+    assert (end, calls) == (Summary(), [])
+    assert capsys.readouterr().err.splitlines() == [
+        "Waits (3 min to go).",
+        "Waits (2 min to go).",
+        "Note: A note.",
+    ]
+
+
+def test_progress_of_each_job_has_its_title(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    job = add(capsys, *files, "--name", "mine")
+    news = [(job["id"], Running(Progress("start"))), (job["id"], Progress("load")), Summary()]
+    follow(*news)
+    assert capsys.readouterr().err.splitlines() == [f"mine ({job['id'][:8]})", "loading the model"]
