@@ -45,10 +45,6 @@ class Encodings:
     cache: Cache | None = None
     encoders: Mapping[str, str] = field(default_factory=dict)
 
-    def wants(self, part: Part) -> bool:
-        """Whether this part's encodings are kept, so that content is worth hashing."""
-        return self.cache is not None and part in self.encoders
-
     def get(
         self, part: Part, content: Callable[[], tuple[str, ...]], encode: Callable[[], Tensor]
     ) -> tuple[Tensor, bool]:
