@@ -5,7 +5,7 @@ which lies below ``core.jobs``, speaks it too.
 
     app -> engine   hello, render {request, plan, checkpointing}, cancel, pause, unload; the end of the stream
                     means that the app is gone
-    engine -> app   hello, event {event}, heartbeat {count}
+    engine -> app   hello, event {event}, heartbeat {count, vram_bytes}
 
 The two may run from different Python environments, so nothing but JSON crosses, and a version that does not
 fit is told before anything is asked for.
@@ -144,9 +144,13 @@ def unload_message() -> Message:
     return {"type": "unload"}
 
 
-def heartbeat_message(count: int) -> Message:
-    """Tells the app that the engine's interpreter runs; sent about once a second, also while it renders."""
-    return {"type": "heartbeat", "count": count}
+def heartbeat_message(count: int, vram_bytes: int = 0) -> Message:
+    """Tells the app that the engine's interpreter runs; sent about once a second, also while it renders.
+
+    Args:
+        vram_bytes: what the engine holds of the GPU's memory, in tensors and in torch's reserve.
+    """
+    return {"type": "heartbeat", "count": count, "vram_bytes": vram_bytes}
 
 
 def event_message(event: RenderEvent) -> Message:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import IO
 
@@ -50,11 +51,18 @@ class Outbox:
 
 
 class Pulse:
-    """Beats once every ``period_s`` while it is entered, from a thread of its own."""
+    """Beats once every ``period_s`` while it is entered, from a thread of its own.
 
-    def __init__(self, outbox: Outbox, period_s: float = BEAT_S) -> None:
+    Args:
+        held_bytes: of the GPU's memory, told with each beat.
+    """
+
+    def __init__(
+        self, outbox: Outbox, period_s: float = BEAT_S, held_bytes: Callable[[], int] = lambda: 0
+    ) -> None:
         self._outbox = outbox
         self._period_s = period_s
+        self._held_bytes = held_bytes
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -73,5 +81,5 @@ class Pulse:
         with contextlib.suppress(AppGone):
             while not self._over.is_set():
                 count += 1
-                self._outbox.send(heartbeat_message(count))
+                self._outbox.send(heartbeat_message(count, self._held_bytes()))
                 self._over.wait(self._period_s)

@@ -75,6 +75,10 @@ class WarmEngine:
         finally:
             self._bundle.rest()
 
+    def held_bytes(self) -> int:
+        """What this process holds of the GPU's memory; 0 before it uses one. From any thread."""
+        return torch.cuda.memory_reserved() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+
     def unload(self) -> None:
         """Give the memory back; the next render loads anew."""
         self._bundle.drop()

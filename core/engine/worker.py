@@ -52,7 +52,14 @@ def main(render: Render | None = None) -> int:
     real = TorchRender()
     with contextlib.suppress(AppGone):  # so are we
         Outbox(outgoing).send(greeting())
-        serve(sys.stdin.buffer, outgoing, render or real, leave_soon, real.unload)
+        serve(
+            sys.stdin.buffer,
+            outgoing,
+            render or real,
+            leave_soon,
+            real.unload,
+            held_bytes=real.held_bytes,
+        )
     return 0
 
 
@@ -63,6 +70,7 @@ def serve(
     on_end: Callable[[], None] = lambda: None,
     unload: Callable[[], None] = lambda: None,
     beat_s: float = BEAT_S,
+    held_bytes: Callable[[], int] = lambda: 0,
 ) -> None:
     """Answer every render message with events, the last a ``Result`` or ``Failure``; ends with the input.
 
@@ -70,13 +78,14 @@ def serve(
         on_end: called from the reading thread when the input has ended and the renders were told to stop.
         unload: gives the memory of what is kept between renders back; called between two renders.
         beat_s: between two heartbeats.
+        held_bytes: of the GPU's memory, told with each of them.
 
     Raises:
         AppGone: nobody reads any more.
     """
     inbox, outbox = Inbox(incoming, on_end), Outbox(outgoing)
     inbox.thread.start()
-    with Pulse(outbox, beat_s):
+    with Pulse(outbox, beat_s, held_bytes):
         while (asked := inbox.take()) is not None:
             if isinstance(asked, Unload):
                 _unload(unload)
@@ -131,6 +140,10 @@ class TorchRender:
 
             self._engine = WarmEngine(cache=Cache(places().cache / "encodings"))
         return self._engine.render(request, plan, checkpointing, check, emit)
+
+    def held_bytes(self) -> int:
+        """Of the GPU's memory; from the thread that beats."""
+        return 0 if self._engine is None else self._engine.held_bytes()
 
     def unload(self) -> None:
         """Let go of the model, if there is one."""

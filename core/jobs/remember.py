@@ -81,7 +81,17 @@ def remember_shortage(
         device = _device(request, plan, there, on_cpu=False if short == "vram" else None)
         if device is None:
             return None
-        return _measurement(device, plan, plan.size, plan.frames, ok=False, lacked=short)
+        return _measurement(
+            device,
+            plan,
+            plan.size,
+            plan.frames,
+            vram_peak_bytes=plan.vram_peak_bytes,
+            ram_peak_bytes=plan.ram_peak_bytes or 0,
+            ok=False,
+            lacked=short,
+            ram_free_bytes=there.ram_available_bytes,
+        )
 
     _record(measurement, machine, measurements)
 
@@ -128,6 +138,7 @@ def _measurement(
     ram_peak_bytes: int = 0,
     ok: bool = True,
     lacked: Literal["vram", "ram"] | None = None,
+    ram_free_bytes: int | None = None,
 ) -> Measurement:
     sampling = plan.sampling
     return Measurement(
@@ -155,6 +166,7 @@ def _measurement(
         vae_dtype=plan.vae_dtype,
         vae_tile=plan.vae_tile,
         vram_free_bytes=device.vram_free_bytes,
+        ram_free_bytes=ram_free_bytes,
     )
 
 

@@ -76,10 +76,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds until an engine that was asked to stop is killed."""
+    """Seconds until an engine that was asked to stop is killed; ``pause_s`` where it shall keep its state."""
 
-    grace_s: float = 5.0
-    pause_s: float = 4.0
+    grace_s: float
+    pause_s: float
 
 
 class Conversation:

@@ -63,6 +63,7 @@ class EngineProcess:
     Attributes:
         is_killed: we have killed it.
         greeting: its hello, once it came.
+        vram_bytes: what it holds of the GPU's memory, by its latest heartbeat.
 
     Raises:
         EngineError: it cannot be started.
@@ -79,6 +80,7 @@ class EngineProcess:
         self._environment = dict(environment)
         self._over = False
         self.greeting: Message | None = None
+        self.vram_bytes = 0
         self._post, self._on_log = post, on_log
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._outgoing: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -114,6 +116,11 @@ class EngineProcess:
     def suits(self, environment: Mapping[str, str]) -> bool:
         """Whether it can render what wants this environment: it lives, and was started with the same."""
         return not self._over and self._environment == environment
+
+    @property
+    def gpu(self) -> str | None:
+        """The UUID of the only GPU that it sees; None where it may take any."""
+        return self._environment.get("CUDA_VISIBLE_DEVICES") or None
 
     def forget_tail(self) -> None:
         """What was said before explains nothing that comes."""
@@ -195,11 +202,17 @@ class EngineProcess:
                     self.greeting = first
                     self._post(Heard(self, first))
                     while (message := read_message(stream)) is not None:
+                        self._note(message)
                         self._post(Heard(self, message))
             except ProtocolError as caught:
                 error = caught
         self._over = True
         self._post(Ended(self, error))
+
+    def _note(self, message: Message) -> None:
+        held = message.get("vram_bytes")
+        if message["type"] == "heartbeat" and isinstance(held, int) and held >= 0:
+            self.vram_bytes = held
 
     def _read_log(self) -> None:
         heard = True

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final
 
 from core.errors import Cancelled, EngineDied, EngineError, EngineHung, Paused, PirouetteError, from_json
-from core.hardware import Device, parse_device
+from core.hardware import Device, Machine, parse_device
 from core.hardware.oom_kills import oom_kills
 from core.jobs.engine.conversation import Asked, Conversation, Ending, Patience, Post, Unload, Wake
 from core.jobs.engine.environment import ENGINE_COMMAND, engine_environment
@@ -27,12 +27,15 @@ from core.jobs.engine.mailbox import Clock, Mailbox, MonotonicClock
 from core.jobs.engine.process import Ended, EngineProcess
 from core.jobs.engine.reasons import died
 from core.jobs.engine.rendering import OnEvent, OnLog, Rendering
+from core.jobs.engine.share import with_share
 from core.jobs.engine.states import Busy, EngineState, Off, Starting, Waiting, Warm
 from core.protocol import ProtocolError, unload_message
 from core.types import Checkpointing, Failure, Phase, Plan, RenderRequest, Result
 
 _LOGGER = logging.getLogger(__name__)
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
+# A pause is to give the GPU back within 5 s, and the end of an engine with 82 GiB on it takes 1.3 s of them.
+PAUSE_S: Final = 3.0
 _LIMITS: Final = Limits()
 # Standard error is another pipe than the answer's: what was said before it may arrive this much later.
 _LATE_S: Final = 1.0
@@ -58,7 +61,7 @@ class Supervisor:
         warm_s: float = 300.0,
         limits: Limits = _LIMITS,
         grace_s: float = 5.0,
-        pause_s: float = 4.0,
+        pause_s: float = PAUSE_S,
         clock: Clock | None = None,
         on_state: Callable[[EngineState], None] = lambda _: None,
         on_log: OnLog = lambda _: None,
@@ -127,6 +130,13 @@ class Supervisor:
         """Kill the engine of the render that is going on, if any."""
         if (current := self._current) is not None:
             current.force_stop()
+
+    def freed(self, machine: Machine) -> Machine:
+        """The machine as the next render finds it: what our idle engine holds counts as free."""
+        engine = self._engine
+        if engine is None or self._current is not None:
+            return machine
+        return with_share(machine, engine.worker_pid, engine.gpu, engine.vram_bytes)
 
     def unload(self) -> None:
         """Let an idle engine give its model's memory back; a busy one is left alone."""

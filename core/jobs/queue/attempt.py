@@ -22,6 +22,7 @@ from core.errors import (
     Paused,
     PirouetteError,
 )
+from core.hardware import Machine, inspect_machine
 from core.jobs.engine.rendering import Rendering
 from core.jobs.engine.supervisor import Supervisor
 from core.jobs.log import EngineLog
@@ -79,6 +80,7 @@ class Attempt:
         listener: gets every event and every change of state with the job's id.
         is_full: whether a drive of these paths is full.
         slow_s: see ``Checkpointing``.
+        machine: what this machine has.
     """
 
     def __init__(
@@ -92,12 +94,13 @@ class Attempt:
         listener: Listener,
         is_full: Callable[[Sequence[Path]], bool],
         slow_s: float = 1.0,
+        machine: Callable[[], Machine] = inspect_machine,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.job = job
         self._queue, self._lease, self._supervisor = queue, lease, supervisor
         self._prepare, self._ladder, self._listener, self._is_full = prepare, ladder, listener, is_full
-        self._clock = clock
+        self._machine, self._clock = machine, clock
         self._folder = queue.job_folder(job.id)
         self._log = EngineLog(self._folder / LOG_NAME, "a")
         self._checkpointing = Checkpointing(str(self._folder / folders.STATE_FOLDER), slow_s)
@@ -164,11 +167,14 @@ class Attempt:
         self._stop_if_asked()
         request = self._settled(self.job.request)
         verify(request)
-        checked = self._prepare(request, forced=self.job.forced_plan)
+        checked = self._prepare(request, forced=self.job.forced_plan, inspect=self._inspect)
         self._tell(*checked.notes)
         self._write(plan=checked.plan)
         result = self._stepping_down(checked.request, checked.plan)
         return Done(result)
+
+    def _inspect(self) -> Machine:
+        return self._supervisor.freed(self._machine())
 
     def _settled(self, request: RenderRequest) -> RenderRequest:
         """The request whose output is ours: chosen before the first start, the same for all later ones."""
