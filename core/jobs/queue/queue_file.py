@@ -62,7 +62,7 @@ def export_jobs(jobs: Sequence[Job], path: Path, check: Check = go_on) -> None:
     ]
     document = {"format": FORMAT, "schema": SCHEMA, "version": _version(), "jobs": entries}
     # Half of a surrogate pair, which stands for a byte that is no text, becomes a question mark.
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode(errors="replace")
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False).encode(errors="replace")
     _check_size(len(jobs), len(text), packing)
     with written_beside(path) as beside, zipfile.ZipFile(beside, "x", zipfile.ZIP_STORED) as archive:
         archive.writestr(_info(QUEUE_NAME, len(text), zipfile.ZIP_DEFLATED), text)

@@ -144,6 +144,16 @@ def test_a_lora_is_found_beside_the_file_or_named(given: RenderRequest, target: 
     assert taken.loras[0].path == str(tmp_path / "in" / "style.safetensors")
 
 
+@pytest.mark.faults
+def test_ten_thousand_renders_fit_into_one_file(given: RenderRequest, target: Path, tmp_path: Path) -> None:
+    adopted = adopt(given, tmp_path / "queue")
+    jobs = jobs_of(*(replace(adopted, seed=seed) for seed in range(10_000)))
+    export_jobs(jobs, tmp_path / "in" / "q.zip")
+    taken = take(tmp_path / "in" / "q.zip", target)
+    assert [request.seed for _, request in taken] == list(range(10_000))
+    assert len({request.output.path for _, request in taken}) == 10_000
+
+
 def test_an_input_that_changed_is_not_exported(given: RenderRequest, tmp_path: Path) -> None:
     adopted = adopt(given, tmp_path / "queue", largest_copy_bytes=0)
     Path(given.reference.path).write_bytes(b"another")
@@ -244,19 +254,17 @@ def test_room_is_looked_for_before_anything_is_unpacked(tmp_path: Path, target: 
     assert not target.exists()
 
 
-def test_the_example_of_the_document_is_a_queue_file(tmp_path: Path, target: Path) -> None:
+def test_the_example_of_the_document_is_a_queue_file(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The script in docs/queue-files.md, run as it stands there."""
     text = (Path(__file__).parents[3] / "docs" / "queue-files.md").read_text(encoding="utf-8")
     script = text.split("```python\n")[1].split("```")[0]
     for name in ("mira.png", "side_step.mp4"):
         (tmp_path / name).write_bytes(name.encode())
     poses = openpose(tmp_path / "poses")
-    here = os.getcwd()  # noqa: PTH109
-    os.chdir(tmp_path)
-    try:
-        exec(compile(script, "example", "exec"), {"__name__": "__main__"})
-    finally:
-        os.chdir(here)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "example", "exec"), {"__name__": "__main__"})
     taken = take(tmp_path / "study.zip", target)
     assert [request.seed for _, request in taken] == [0, 1, 2]
     assert Path(taken[0][1].motion.path).name == "side_step.mp4"
@@ -572,6 +580,30 @@ def test_bombs_take_neither_memory_nor_disk(tmp_path: Path, target: Path) -> Non
     print(f"bombs: peak memory {peak_bytes / 2**20:.0f} MB")
     assert peak_bytes < 120 * 2**20
     assert nothing_in(target)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", ["texts", "keys", "numbers"])
+def test_the_largest_documents_take_little_memory(kind: str, tmp_path: Path, target: Path) -> None:
+    """What takes the most memory for its size, as large as is read at all."""
+    match kind:
+        case "texts":
+            text = ('["\U0001f600' + "a" * (24 * 2**20 - 8) + '"]').encode()
+        case "keys":
+            text = b"{" + b",".join(b'"%d":1' % number for number in range(1_190_000)) + b"}"
+        case _:
+            text = b"[" + b"1234567890123456," * 1_190_000 + b"1]"
+    path = write_zip(tmp_path / "q.zip", text, deflate=True)
+    del text
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match=r"queue\.json"):
+            take(path, target)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    print(f"largest document of {kind}: peak memory {peak_bytes / 2**20:.0f} MB")
+    assert peak_bytes < 300 * 2**20
 
 
 def test_too_many_files_are_refused_before_their_list_is_read(tmp_path: Path, target: Path) -> None:
