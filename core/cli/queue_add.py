@@ -29,7 +29,7 @@ def add(options: argparse.Namespace) -> int:
     """``pirouette queue add``: checks everything first, then queues all or none."""
     with opened() as queue:
         requests = wanted(options, queue.outputs())
-        plans = _checked(requests)
+        plans, notes = _checked(requests)
         jobs = queue.add(
             adopt_all(requests, queue.folder),
             names_of(requests, options.name),
@@ -40,8 +40,10 @@ def add(options: argparse.Namespace) -> int:
             for job in reversed(jobs):
                 queue.run_next(job.id)
         if options.json:
-            print_json({"jobs": [job_data(queue.get(job.id)) for job in jobs]})
+            print_json({"jobs": [job_data(queue.get(job.id)) for job in jobs], "notes": notes})
             return 0
+        for note in notes:
+            print(f"Note: {note}", file=sys.stderr)
         for line in table([(short(job.id), job.name, job.request.output.path) for job in jobs]):
             print(line)
         tell_who_runs(queue)
@@ -107,19 +109,25 @@ def names_of(requests: Sequence[RenderRequest], name: str | None) -> list[str]:
     return [name] if len(requests) == 1 else [f"{name} {number}" for number in range(1, len(requests) + 1)]
 
 
-def _checked(requests: Sequence[RenderRequest]) -> list[Plan | None]:
-    """The plans of all; filmed clips take seconds each, so somebody at a terminal sees how far it is."""
+def _checked(requests: Sequence[RenderRequest]) -> tuple[list[Plan | None], list[str]]:
+    """The plans of all, and what is to be known, each thing once.
+
+    Filmed clips take seconds each, so somebody at a terminal sees how far it is.
+    """
     plans: list[Plan | None] = []
+    notes: dict[str, None] = {}
     shown = len(requests) > 1 and sys.stderr.isatty()
     try:
         for number, request in enumerate(requests, 1):
             if shown:
                 print(f"\rchecking {number} of {len(requests)}\x1b[K", end="", file=sys.stderr, flush=True)
-            plans.append(check(request).plan)
+            checked = check(request)
+            plans.append(checked.plan)
+            notes |= dict.fromkeys(checked.notes)
     finally:
         if shown:
             print(file=sys.stderr)
-    return plans
+    return plans, list(notes)
 
 
 def _changed(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.cli.console import print_json
 from core.cli.models_console import duration, table
 from core.codec import to_data
+from core.errors import DiskError
 from core.jobs.queue.job import FINISHED, STATE_NAMES, Job, JobRow, StateName, kept_step, name_of
 from core.jobs.queue.queue import Queue
 from core.jobs.queue.waiting import moment
@@ -31,6 +32,9 @@ def opened() -> Iterator[Queue]:
     try:
         for note in queue.notes:
             print(f"Note: {note}", file=sys.stderr)
+        # What a killed process was rendering is not running any more. Looking must work on a full drive, too.
+        with suppress(DiskError):
+            queue.recover()
         yield queue
     finally:
         queue.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -62,7 +64,9 @@ def request_of(job_id: str) -> RenderRequest:
 def test_an_added_job_has_its_estimate_its_copies_and_a_free_name(
     ask: Ask, files: list[str], own_home: Path, reference: Path
 ) -> None:
-    (told,) = ask("add", *files, "--seed", "7", "--priority", "2")["jobs"]
+    added = ask("add", *files, "--seed", "7", "--priority", "2")
+    (told,) = added["jobs"]
+    assert "expect a drawn figure" in added["notes"][0]
     assert told["state"] == "queued"
     assert told["output"] == str(own_home / "results" / "reference - wave - 7.mp4")
     assert told["time_s"] > 0
@@ -286,6 +290,23 @@ def test_a_running_job_gets_wishes(ask: Ask, job: str) -> None:
         assert listed["jobs"][0]["phase"] == "sample"
         assert "edited" in ask("edit", job, "--seed", "2", code=2)["message"]
         assert ask("run", code=2)["message"].startswith("The queue is worked by process")
+
+
+ANOTHER = """
+import os, sys
+from core.jobs.queue.queue import Queue
+queue = Queue()
+assert queue.claim(queue.open_lease()) is not None
+os._exit(9)
+"""
+
+
+def test_what_a_killed_process_rendered_is_not_shown_as_running(ask: Ask, job: str) -> None:
+    assert subprocess.run([sys.executable, "-c", ANOTHER], check=False).returncode == 9
+    listed = ask("list")
+    assert (listed["jobs"][0]["id"], listed["jobs"][0]["state"]) == (job, "interrupted")
+    assert listed["runner"] is None
+    assert ask("remove", job)["removed"][0]["id"] == job
 
 
 def test_lists_are_filtered_and_searched(ask: Ask, files: list[str]) -> None:

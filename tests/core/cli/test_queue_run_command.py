@@ -18,6 +18,7 @@ import pytest
 
 from core.cli import queue_run
 from core.cli.main import main
+from core.cli.signals import terminated_like_ctrl_c
 from core.errors import Cancelled
 from core.jobs.queue.job import kept_step, name_of
 from core.jobs.queue.queue import Queue
@@ -188,6 +189,32 @@ def test_reasons_to_wait_are_told_once(capsys: pytest.CaptureFixture[str]) -> No
         "Waits (2 min to go).",
         "Note: A note.",
     ]
+
+
+def test_it_waits_for_another_process_only_when_told_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_run, "_LOOK_S", 0.0)
+    others = iter(["process 7", "process 7", "process 7", None])
+    monkeypatch.setattr(Queue, "other_runner", lambda *_: next(others))
+    assert main(["queue", "run"]) == 2
+    assert "The queue is worked by process 7 already" in capsys.readouterr().err
+    assert main(["queue", "run", "--wait"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["Waits for process 7 ...", "Nothing to render."]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
+def test_a_closed_terminal_is_like_ctrl_c_unless_it_is_to_be_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminated_like_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with pytest.raises(KeyboardInterrupt), terminated_like_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_progress_of_each_job_has_its_title(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
