@@ -6,7 +6,6 @@ change of a running job asks for its owner, so that whoever lost it changes noth
 
 from __future__ import annotations
 
-import heapq
 import sqlite3
 from collections.abc import Iterator
 from enum import Enum
@@ -16,6 +15,7 @@ from core.errors import BadInput
 from core.jobs.queue.changes import Moment, change, died, given_back, wished, write
 from core.jobs.queue.job import CLAIMABLE, Job, Proposal
 from core.jobs.queue.lease import Lease, LeaseRow, Observer, drop, lease_rows, meet, suits
+from core.jobs.queue.order import in_place
 from core.jobs.queue.rows import (
     Values,
     job_of,
@@ -61,8 +61,8 @@ def claim(moment: Moment, lease: Lease, observer: Observer) -> Job | None:
     """The next job that this lease may run, now running; None where there is none or the device is taken."""
     if _is_taken(moment.connection, lease, observer):
         return None
-    for job_id in _in_order(moment.connection):
-        values = next(stored(moment.connection, "id = ?", job_id))
+    for number in in_place(moment.connection, CLAIMABLE):
+        values = next(stored(moment.connection, "rowid = ?", number))
         try:
             request = request_of(values)
         except BadInput as error:
@@ -71,7 +71,7 @@ def claim(moment: Moment, lease: Lease, observer: Observer) -> Job | None:
         if suits(lease.device, request.device):
             running = Running(Progress("start", values["kept_step"]))
             change(moment, values, running, owner=lease.id, wish=None, started=moment.at, ended="")
-            return job_of(next(stored(moment.connection, "id = ?", job_id)))
+            return job_of(next(stored(moment.connection, "rowid = ?", number)))
     return None
 
 
@@ -140,13 +140,6 @@ def _is_taken(connection: sqlite3.Connection, lease: Lease, observer: Observer) 
         other.id == lease.id or (meet(lease.device, other.device) and observer.is_alive(other))
         for other in running_leases(connection)
     )
-
-
-def _in_order(connection: sqlite3.Connection) -> Iterator[str]:
-    """Ids of claimable jobs as they stand in the list; reads no further than it is asked."""
-    query = "SELECT -priority, position, id FROM job WHERE state = ? ORDER BY priority DESC, position"
-    for _, _, job_id in heapq.merge(*(connection.execute(query, (state,)) for state in CLAIMABLE)):
-        yield job_id
 
 
 def _owned(connection: sqlite3.Connection, owner: str) -> Iterator[Values]:

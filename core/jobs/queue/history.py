@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Collection
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterator
+from itertools import chain, islice
+from typing import NamedTuple
 
 from core.jobs.queue.job import FINISHED, STATE_NAMES, JobRow, StateName
+from core.jobs.queue.order import WAITING, in_place
 from core.jobs.queue.rows import ROW_COLUMNS
-
-_FINISHED: Final = ", ".join(f"'{name}'" for name in FINISHED)
-# What runs, what waits in its order, what has ended with the newest first.
-_ORDER: Final = f"""
-    CASE WHEN state = 'running' THEN 0 WHEN state IN ({_FINISHED}) THEN 2 ELSE 1 END,
-    CASE WHEN state IN ({_FINISHED}) THEN 0 ELSE priority END DESC,
-    CASE WHEN state IN ({_FINISHED}) THEN 0 ELSE position END,
-    ended DESC, created DESC, id DESC"""
 
 
 class Transition(NamedTuple):
@@ -35,14 +30,17 @@ class Transition(NamedTuple):
 def rows(
     connection: sqlite3.Connection, states: Collection[StateName] | None, limit: int | None, offset: int
 ) -> list[JobRow]:
-    """Jobs in the order of a list, some of them."""
-    wanted = STATE_NAMES if states is None else tuple(states)
-    query = (
-        f"SELECT {ROW_COLUMNS} FROM job WHERE state IN ({', '.join('?' * len(wanted))}) "
-        f"ORDER BY {_ORDER} LIMIT ? OFFSET ?"
+    """Some jobs in the order of a list; reads only those."""
+    wanted = STATE_NAMES if states is None else [name for name in STATE_NAMES if name in states]
+    unfinished = [name for name in wanted if name in WAITING]
+    numbers = chain(
+        in_place(connection, [name for name in wanted if name == "running"]),
+        in_place(connection, unfinished),
+        _ended(connection, [name for name in wanted if name in FINISHED]),
     )
-    found = connection.execute(query, (*wanted, -1 if limit is None else limit, offset))
-    return list(map(JobRow._make, found))
+    query = f"SELECT {ROW_COLUMNS} FROM job WHERE rowid = ?"
+    some = islice(numbers, offset, None if limit is None else offset + limit)
+    return [JobRow._make(connection.execute(query, (number,)).fetchone()) for number in some]
 
 
 def count(connection: sqlite3.Connection) -> dict[StateName, int]:
@@ -67,3 +65,10 @@ def transitions(connection: sqlite3.Connection, job_id: str) -> list[Transition]
     """How a job's state has changed, oldest first."""
     query = "SELECT at, old_state, new_state, reason FROM transition WHERE job_id = ? ORDER BY number"
     return [Transition._make(row) for row in connection.execute(query, (job_id,))]
+
+
+def _ended(connection: sqlite3.Connection, states: Collection[StateName]) -> Iterator[int]:
+    """Row numbers, the newest end first; reads no further than it is asked."""
+    query = "SELECT ended, rowid FROM job WHERE state = ? ORDER BY ended DESC, rowid DESC"
+    found = (connection.execute(query, (state,)) for state in states)
+    return (number for _, number in heapq.merge(*found, reverse=True))

@@ -8,11 +8,24 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Collection
+from operator import attrgetter
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from core.errors import DiskError
 from core.jobs.queue.job import FINISHED, JobRow, StateName
 from core.jobs.queue.rows import ROW_COLUMNS, fold, revision_of
+
+
+class _Listed(NamedTuple):
+    """A row, the text to search through, and what it is sorted by among the finished or the others."""
+
+    row: JobRow
+    text: str
+    key: tuple[object, ...]
+
+
+_KEY: Final = attrgetter("key")
 
 
 class Listing:
@@ -27,9 +40,8 @@ class Listing:
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
         self._revision = 0
-        self._rows: dict[str, JobRow] = {}
-        self._searched: dict[str, str] = {}
-        self._ordered: list[JobRow] = []
+        self._jobs: dict[str, _Listed] = {}
+        self._ordered: list[_Listed] = []
 
     def rows(
         self, connection: sqlite3.Connection, states: Collection[StateName] | None = None, search: str = ""
@@ -37,41 +49,46 @@ class Listing:
         """What runs, what waits in its order, what has ended; of given states, with all words of a search."""
         with self._lock:
             self._refresh(connection)
-            ordered, searched = self._ordered, self._searched
+            found = self._ordered
             if states is not None:
-                ordered = [row for row in ordered if row.state in states]
+                found = [listed for listed in found if listed.row.state in states]
             for word in fold(search).split():
-                ordered = [row for row in ordered if word in searched[row.id] or word in row.state]
-            return list(ordered)
+                found = [listed for listed in found if word in listed.text]
+            return [listed.row for listed in found]
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         file, revision = _identity(self._path), revision_of(connection)
         if file != self._file or revision < self._revision:
-            self._rows, self._searched, self._revision = {}, {}, -1
+            self._jobs, self._revision = {}, -1
         if revision == self._revision:
             return
-        query = f"SELECT search, {ROW_COLUMNS} FROM job WHERE revision > ?"
-        for search, *values in connection.execute(query, (self._revision,)):
+        query = f"SELECT rowid, search, {ROW_COLUMNS} FROM job WHERE revision > ?"
+        for number, search, *values in connection.execute(query, (self._revision,)):
             row = JobRow._make(values)
-            self._rows[row.id], self._searched[row.id] = row, search
+            self._jobs[row.id] = _Listed(row, f"{search} {row.state}", _key(row, number))
         self._drop_removed(connection)
-        self._ordered = _in_order(self._rows.values())
+        self._ordered = self._in_order()
         self._file, self._revision = file, revision
 
     def _drop_removed(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT count(*) FROM job").fetchone()[0] == len(self._rows):
+        if connection.execute("SELECT count(*) FROM job").fetchone()[0] == len(self._jobs):
             return
         there = {row[0] for row in connection.execute("SELECT id FROM job")}
-        for job_id in self._rows.keys() - there:
-            del self._rows[job_id], self._searched[job_id]
+        for job_id in self._jobs.keys() - there:
+            del self._jobs[job_id]
+
+    def _in_order(self) -> list[_Listed]:
+        """As ``history.rows`` has them."""
+        ended = [one for one in self._jobs.values() if one.row.state in FINISHED]
+        others = [one for one in self._jobs.values() if one.row.state not in FINISHED]
+        ended.sort(key=_KEY, reverse=True)
+        return sorted(others, key=_KEY) + ended
 
 
-def _in_order(rows: Collection[JobRow]) -> list[JobRow]:
-    ended = [row for row in rows if row.state in FINISHED]
-    waiting = [row for row in rows if row.state not in FINISHED]
-    waiting.sort(key=lambda row: (row.state != "running", -row.priority, row.position))
-    ended.sort(key=lambda row: (row.ended, row.created, row.id), reverse=True)
-    return waiting + ended
+def _key(row: JobRow, number: int) -> tuple[object, ...]:
+    if row.state in FINISHED:
+        return row.ended, number
+    return row.state != "running", -row.priority, row.position
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

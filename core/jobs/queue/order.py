@@ -6,11 +6,13 @@ possible are spread out again. Finished jobs keep their places: they are in nobo
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from core.errors import BadSetting
-from core.jobs.queue.job import FINISHED, STATE_NAMES
+from core.jobs.queue.job import FINISHED, STATE_NAMES, StateName
 from core.jobs.queue.rows import REVISION
 
 GAP: Final = 2**32
@@ -57,6 +59,13 @@ def first_waiting(connection: sqlite3.Connection) -> str | None:
     found = filter(None, (_end_of(connection, state, "priority DESC, position") for state in WAITING))
     first = min(found, key=lambda item: (-item[1].priority, item[1].position), default=None)
     return None if first is None else first[0]
+
+
+def in_place(connection: sqlite3.Connection, states: Collection[StateName]) -> Iterator[int]:
+    """Row numbers of the jobs in these states by their places; reads no further than it is asked."""
+    query = "SELECT -priority, position, rowid FROM job WHERE state = ? ORDER BY priority DESC, position"
+    found = (connection.execute(query, (state,)) for state in states)
+    return (number for _, _, number in heapq.merge(*found))
 
 
 def before(connection: sqlite3.Connection, place: Place) -> Place:

@@ -153,12 +153,12 @@ def plan_text(plan: Plan | None) -> str | None:
 
 def proposals_text(proposals: tuple[Proposal, ...]) -> str:
     """The proposals' column."""
-    return to_json(proposals, tuple[Proposal, ...])
+    return to_json(proposals, tuple[Proposal, ...]) if proposals else "[]"
 
 
 def notes_text(notes: tuple[str, ...]) -> str:
     """The notes' column."""
-    return to_json(notes, tuple[str, ...])
+    return to_json(notes, tuple[str, ...]) if notes else "[]"
 
 
 def search_text(name: str, request: RenderRequest) -> str:
