@@ -354,7 +354,7 @@ def test_a_request_of_an_older_version_gets_the_defaults_of_this_one(queue: Queu
         queue,
         job.id,
         "request",
-        '{"reference": {"path": "a.png"}, "motion": {"path": "b.mp4"}, "output": {"path": "c.mp4"}, "old": 1}',
+        '{"reference": {"path": "a.png"}, "motion": {"path": "b.mp4"}, "output": {"path": "c"}, "old": 1}',
     )
     assert queue.get(job.id).request.preset == "turbo"
 
