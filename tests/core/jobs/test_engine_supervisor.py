@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -109,11 +110,13 @@ def test_an_error_of_the_engine_keeps_it(watched: Watched) -> None:
 
 
 def test_lines_of_the_log_go_to_their_render(watched: Watched) -> None:
-    watched.render("print('one', flush=True)")
-    one, watched.log = watched.log, []
-    watched.render("print('two', flush=True)")
+    logs: list[queue.SimpleQueue[str]] = [queue.SimpleQueue(), queue.SimpleQueue()]
+    for number, log in enumerate(logs):
+        asked = request(watched.folder, prompt=f"print({number}, flush=True)")
+        watched.supervisor.render(asked, PLAN, lambda _: None, on_log=log.put)
+        assert log.get(timeout=WAIT_S) == str(number)
     watched.supervisor.close()
-    assert (one, watched.log) == (["one"], ["two"])
+    assert [log.empty() for log in logs] == [True, True]
 
 
 @POSIX
@@ -190,8 +193,10 @@ def test_one_render_at_a_time(watched: Watched) -> None:
         if isinstance(event, Note):
             with pytest.raises(EngineError, match="Another render"):
                 watched.run(request(watched.folder))
+            watched.supervisor.cancel()
 
-    watched.run(request(watched.folder), again)
+    with pytest.raises(Cancelled):
+        watched.run(request(watched.folder, prompt="while True: check()"), again)
 
 
 def test_a_closed_supervisor_renders_nothing(watched: Watched) -> None:
