@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from core.engine.machine import PeakMeter, explain, give_back
+from core.engine.machine import PeakMeter, explain, forget_peak_ram, give_back, peak_memory
 from core.errors import EngineError, OutOfMemory
 
 
@@ -61,3 +64,24 @@ def test_the_overall_peak_is_the_largest_of_all_phases() -> None:
     assert (first.phase, second.phase) == ("encode", "sample")
     assert meter.overall.phase is None
     assert meter.overall.ram_bytes == max(first.ram_bytes, second.ram_bytes) > 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
+def test_a_peak_of_ram_is_forgotten_for_the_next_render() -> None:
+    size = 2**28
+    first = PeakMeter()
+    held = torch.ones(size // 4)
+    del held
+    peak = first.end("encode").ram_bytes
+    second = PeakMeter().end("encode").ram_bytes
+    assert peak - second > size // 2
+
+
+def test_where_no_peak_is_forgotten_it_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engine.machine._CLEAR_REFS", Path("/nowhere/clear_refs"))
+    monkeypatch.setattr("core.engine.machine._STATUS", Path("/nowhere/status"))
+    before = peak_memory().ram_bytes
+    held = torch.ones(2**24)
+    del held
+    assert not forget_peak_ram()
+    assert peak_memory().ram_bytes >= before > 2**20

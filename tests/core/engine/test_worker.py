@@ -2,98 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from core.engine.determinism import derived_seed
 from core.engine.machine import explain, peak_memory, pick_device
-from core.engine.worker import serve
+from core.engine.worker import Check, Emit, Render
 from core.errors import BadSetting, BadVideo, DiskError, EngineError, OutOfMemory
-from core.protocol import cancel_message, hello, read_event, read_message, render_message, write_message
-from core.types import (
-    Checkpointing,
-    Failure,
-    MediaInput,
-    Memory,
-    Note,
-    Output,
-    Plan,
-    Progress,
-    RenderEvent,
-    RenderRequest,
-    Result,
-    Sampling,
-    Size,
-)
-
-REQUEST = RenderRequest(MediaInput("a.png"), MediaInput("b.mp4"), Output("c.mp4"))
-PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
-RESULT = Result("c.mp4", 5, 16.0, 64, 64, 4, 0, {"load": 0.1}, Memory(1), {})
-Check = Callable[[], None]
-Emit = Callable[[RenderEvent], None]
-Render = Callable[[RenderRequest, Plan, Checkpointing | None, Check, Emit], Result]
+from core.protocol import cancel_message
+from core.types import Failure, Note, Plan, Progress, RenderRequest, Result
+from tests.fakes.engine_session import RESULT, Session
 
 
-class Session:
-    """The app's side of a ``serve`` that runs on a thread."""
-
-    def __init__(self, render: Render) -> None:
-        self._ends = [*os.pipe(), *os.pipe()]
-        their_in, our_out, our_in, their_out = (
-            os.fdopen(end, mode) for end, mode in zip(self._ends, ("rb", "wb", "rb", "wb"), strict=True)
-        )
-        self.outgoing: IO[bytes] = our_out
-        self.incoming: IO[bytes] = our_in
-        self.ended = threading.Event()
-        self._theirs = (their_in, their_out)
-        self._thread = threading.Thread(target=serve, args=(their_in, their_out, render, self.ended.set))
-        self._thread.start()
-        write_message(self.outgoing, hello())
-
-    def ask(self) -> None:
-        write_message(self.outgoing, render_message(REQUEST, PLAN))
-
-    def event(self) -> RenderEvent:
-        while True:
-            message = read_message(self.incoming)
-            assert message is not None
-            if message["type"] == "event":
-                return read_event(message)
-
-    def last(self) -> Result | Failure:
-        while not isinstance(event := self.event(), Result | Failure):
-            continue
-        return event
-
-    def close(self) -> None:
-        if not self.outgoing.closed:
-            self.outgoing.close()
-        self._thread.join()
-        for stream in (*self._theirs, self.incoming):
-            stream.close()
-
-
-@pytest.fixture
-def open_session() -> Iterator[Callable[[Render], Session]]:
-    sessions: list[Session] = []
-
-    def make(render: Render) -> Session:
-        sessions.append(Session(render))
-        return sessions[-1]
-
-    yield make
-    for session in sessions:
-        session.close()
-
-
-def test_events_come_in_order_and_several_renders_in_turn(open_session: Callable[[Render], Session]) -> None:
+def test_events_come_in_order_and_several_renders_in_turn(open_session: Callable[..., Session]) -> None:
     def render(request: RenderRequest, plan: Plan, _: object, check: Check, emit: Emit) -> Result:
         check()
         emit(Note(f"{request.reference.path} {plan.frames}"))
@@ -112,19 +37,19 @@ def wait_for_cancel(_request: RenderRequest, _plan: Plan, _: object, check: Chec
 
 
 def test_a_cancel_reaches_a_busy_render_and_spares_the_next(
-    open_session: Callable[[Render], Session],
+    open_session: Callable[..., Session],
 ) -> None:
     session = open_session(wait_for_cancel)
     for _ in range(2):
         session.ask()
         assert [session.event(), session.event()] == [Progress("start"), Note("busy")]
-        write_message(session.outgoing, cancel_message())
+        session.say(cancel_message())
         last = session.last()
         assert isinstance(last, Failure)
         assert (last.error["type"], last.exit_code) == ("Cancelled", 130)
 
 
-def test_the_end_of_the_input_stops_the_render(open_session: Callable[[Render], Session]) -> None:
+def test_the_end_of_the_input_stops_the_render(open_session: Callable[..., Session]) -> None:
     session = open_session(wait_for_cancel)
     session.ask()
     session.event()
@@ -136,10 +61,10 @@ def test_the_end_of_the_input_stops_the_render(open_session: Callable[[Render], 
 
 
 def test_a_malformed_request_is_a_failure_and_the_engine_lives(
-    open_session: Callable[[Render], Session],
+    open_session: Callable[..., Session],
 ) -> None:
     session = open_session(lambda *_: RESULT)
-    write_message(session.outgoing, {"type": "render", "request": {}, "plan": {}})
+    session.say({"type": "render", "request": {}, "plan": {}})
     last = session.last()
     assert isinstance(last, Failure)
     assert (last.error["type"], last.exit_code) == ("BadInput", 2)
@@ -168,7 +93,7 @@ def raising(error: BaseException) -> Render:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
 def test_every_exception_becomes_a_failure(
-    open_session: Callable[[Render], Session], error: BaseException, kind: str, code: int
+    open_session: Callable[..., Session], error: BaseException, kind: str, code: int
 ) -> None:
     session = open_session(raising(error))
     session.ask()
