@@ -76,6 +76,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return _kind(error) in _DAMAGED
 
 
+def is_read_only(error: sqlite3.Error) -> bool:
+    """Whether SQLite could open the file for reading only."""
+    return _kind(error) == sqlite3.SQLITE_READONLY
+
+
 def is_of_content(error: sqlite3.Error) -> bool:
     """Whether it lies in what a damaged file says, so that reading may go on behind it."""
     return _kind(error) not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, *_BUSY, *_UNWRITABLE)

@@ -18,13 +18,17 @@ from typing import Final, Self
 
 from core.errors import DiskError
 from core.jobs.queue.backup import Backups
-from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, is_sound, newer, told
+from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, is_read_only, is_sound, newer, told
 from core.jobs.queue.opening import make_ready, noted
 from core.jobs.queue.schema import MIGRATIONS, Migrations, version_of
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_IDLE: Final = 4
 _TRIES: Final = 5
+_WRITE: Final = "BEGIN IMMEDIATE"
+# A file that could not be opened for writing is opened for reading by SQLite, without a word and for as long
+# as the connection lasts, and its write transactions are none: this fails then, and a new connection may not.
+_WRITE_NOTHING: Final = "DELETE FROM setting WHERE 0"
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Database:
             raise busy(self.path)
         self._writer = threading.get_ident()
         try:
-            with told(self.path), self._transaction("BEGIN IMMEDIATE") as connection:
+            with told(self.path), self._transaction(_WRITE) as connection:
                 yield connection
         finally:
             self._writer = None
@@ -181,18 +185,21 @@ class Database:
 
     def _begin(self, begin: str) -> _Opened:
         """A transaction on the file that has the name now."""
-        for _ in range(_TRIES):
+        for tries_left in reversed(range(_TRIES)):
             opened = self._borrow()
             try:
                 opened.connection.execute(begin)
                 version = version_of(opened.connection)  # begins the snapshot, too
                 if version > self._version:
                     raise newer(self.path, version, self._version)
+                if begin == _WRITE:
+                    opened.connection.execute(_WRITE_NOTHING)
                 if opened.file == _identity(self.path):
                     return opened
-            except BaseException:
+            except BaseException as error:
                 opened.connection.close()
-                raise
+                if not (tries_left and isinstance(error, sqlite3.Error) and is_read_only(error)):
+                    raise
             opened.connection.close()
         raise busy(self.path)
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -324,6 +324,18 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with injected(faults), pytest.raises(DiskError, match="cannot be opened"):
         Database(tmp_path / "queue.sqlite")
     Database(tmp_path / "queue.sqlite").close()
+
+
+@POSIX
+def test_what_was_opened_for_reading_during_a_fault_writes_after_it(tmp_path: Path) -> None:
+    first = ExitStack()
+    with Database(tmp_path / "queue.sqlite", keep_backups=0) as database:
+        first.enter_context(database.reading())
+        with injected(Faults(errno.EIO, 1, stays=True)), database.reading() as second:
+            first.close()  # so that the second is lent next
+            assert second.execute("SELECT count(*) FROM job").fetchone() == (0,)
+        write(database, "1")
+        assert ids(database) == ["1"]
 
 
 @POSIX
