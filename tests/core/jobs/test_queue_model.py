@@ -85,7 +85,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(job=jobs, before=jobs)
     def move(self, job: str, before: str) -> None:
-        allowed = self._state(job) in WAITING and (before == job or self._state(before) not in FINISHED)
+        allowed = self._state(job) in WAITING and self._state(before) in (*WAITING, "running")
         if self._try(allowed, lambda: self.queue.move(job, before)) and job != before:
             self._take(job)
             place = self.places[self._priority(before)]
