@@ -37,6 +37,10 @@ _ANY_SIZE = Size(0, 0)
 class WarmEngine:
     """Renders one after the other; see the module.
 
+    Attributes:
+        is_fit: whether it can render again. A GPU that failed in the middle of its work answers this process
+            with errors from then on; another process can use it.
+
     Args:
         load: loads a planned model.
         cache: of encodings; None encodes everything.
@@ -46,6 +50,7 @@ class WarmEngine:
         self._cache = cache
         self._bundle = KeptBundle(load)
         self._poses = KeptPoseEngine()
+        self.is_fit = True
 
     def render(
         self,
@@ -58,7 +63,7 @@ class WarmEngine:
         """One render; arguments and errors as ``core.engine.render.render``."""
         make_deterministic()
         try:
-            return render(
+            result = render(
                 request,
                 plan,
                 self._bundle.load,
@@ -70,14 +75,21 @@ class WarmEngine:
             )
         except BaseException as error:
             let_go(error)
-            self._bundle.drop_if_used()
+            self._clear_up()
             raise
-        finally:
-            self._bundle.rest()
+        self._bundle.rest()
+        return result
 
     def held_bytes(self) -> int:
         """What this process holds of the GPU's memory; 0 before it uses one. From any thread."""
         return torch.cuda.memory_reserved() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+
+    def _clear_up(self) -> None:
+        """After a render that stopped in the middle."""
+        self.is_fit = computes(self._bundle.device)
+        if self.is_fit:
+            self._bundle.drop_if_used()
+            self._bundle.rest()
 
     def unload(self) -> None:
         """Give the memory back; the next render loads anew."""
@@ -87,14 +99,18 @@ class WarmEngine:
 
 
 class KeptBundle:
-    """The last model that was loaded; its ``load`` is a ``LoadBundle``."""
+    """The last model that was loaded; its ``load`` is a ``LoadBundle``.
+
+    Attributes:
+        device: that it was last asked for.
+    """
 
     def __init__(self, load: LoadBundle) -> None:
         self._load = load
         self._current = Hooks()
         self._key: BundleKey | None = None
         self._bundle: ModelBundle | None = None
-        self._device = torch.device("cpu")
+        self.device = torch.device("cpu")
         self._used = False
 
     def load(self, plan: Plan, device: torch.device, hooks: Hooks) -> ModelBundle:
@@ -106,7 +122,7 @@ class KeptBundle:
         key = BundleKey.of(plan, device)
         if self._bundle is not None and key != self._key:
             self.drop()
-        self._current, self._used, self._device = hooks, True, device
+        self._current, self._used, self.device = hooks, True, device
         if self._bundle is None:
             self._bundle, self._key = self._load(plan, device, self._lasting_hooks()), key
         return self._bundle
@@ -119,14 +135,14 @@ class KeptBundle:
     def rest(self) -> None:
         """The render is over: forget it, and give back what it took beside the model."""
         self._current, self._used = Hooks(), False
-        give_back(self._device)
+        give_back(self.device)
         give_back_ram()
 
     def drop(self) -> None:
         """Give the model's memory back."""
         self._bundle = self._key = None
         gc.collect()
-        give_back(self._device)
+        give_back(self.device)
 
     def _lasting_hooks(self) -> Hooks:
         return Hooks(lambda: self._current.check(), lambda progress: self._current.on_progress(progress))
@@ -230,6 +246,16 @@ class KeptPoseEngine:
     def drop(self) -> None:
         """Give its memory back."""
         self._engine = self._files = None
+
+
+def computes(device: torch.device) -> bool:
+    """Whether a GPU still does what this process asks of it."""
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize(device)
+        except RuntimeError:
+            return False
+    return True
 
 
 def let_go(error: BaseException) -> None:

@@ -16,6 +16,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from core.cache import Cache
@@ -52,15 +53,28 @@ def main(render: Render | None = None) -> int:
     real = TorchRender()
     with contextlib.suppress(AppGone):  # so are we
         Outbox(outgoing).send(greeting())
-        serve(
-            sys.stdin.buffer,
-            outgoing,
-            render or real,
-            leave_soon,
-            real.unload,
-            held_bytes=real.held_bytes,
-        )
-    return 0
+        serve(sys.stdin.buffer, outgoing, render or real, leave_soon, Kept.by(real))
+    return 0 if real.is_fit() else 1
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the loop has to know of what is kept between renders; by default nothing is.
+
+    Attributes:
+        unload: gives its memory back; called between two renders.
+        held_bytes: of the GPU's memory, told with each heartbeat, from the thread that beats.
+        is_fit: asked after each render; False means that this process has to go, and the engine leaves.
+    """
+
+    unload: Callable[[], None] = lambda: None
+    held_bytes: Callable[[], int] = lambda: 0
+    is_fit: Callable[[], bool] = lambda: True
+
+    @classmethod
+    def by(cls, render: TorchRender) -> Kept:
+        """What the real render keeps."""
+        return cls(render.unload, render.held_bytes, render.is_fit)
 
 
 def serve(
@@ -68,27 +82,27 @@ def serve(
     outgoing: IO[bytes],
     render: Render,
     on_end: Callable[[], None] = lambda: None,
-    unload: Callable[[], None] = lambda: None,
+    kept: Kept | None = None,
     beat_s: float = BEAT_S,
-    held_bytes: Callable[[], int] = lambda: 0,
 ) -> None:
-    """Answer every render message with events, the last a ``Result`` or ``Failure``; ends with the input.
+    """Answer every render message with events, the last a ``Result`` or ``Failure``.
+
+    Ends with the input, or after a render that left this process unfit for another.
 
     Args:
         on_end: called from the reading thread when the input has ended and the renders were told to stop.
-        unload: gives the memory of what is kept between renders back; called between two renders.
+        kept: None for nothing.
         beat_s: between two heartbeats.
-        held_bytes: of the GPU's memory, told with each of them.
 
     Raises:
         AppGone: nobody reads any more.
     """
-    inbox, outbox = Inbox(incoming, on_end), Outbox(outgoing)
+    inbox, outbox, kept = Inbox(incoming, on_end), Outbox(outgoing), kept or Kept()
     inbox.thread.start()
-    with Pulse(outbox, beat_s, held_bytes):
-        while (asked := inbox.take()) is not None:
+    with Pulse(outbox, beat_s, kept.held_bytes):
+        while kept.is_fit() and (asked := inbox.take()) is not None:
             if isinstance(asked, Unload):
-                _unload(unload)
+                _unload(kept.unload)
             else:
                 outbox.tell(Progress("start"))
                 answer(outbox, attempt(asked, outbox.tell, render))
@@ -141,8 +155,12 @@ class TorchRender:
             self._engine = WarmEngine(cache=Cache(places().cache / "encodings"))
         return self._engine.render(request, plan, checkpointing, check, emit)
 
+    def is_fit(self) -> bool:
+        """Whether this process can render again."""
+        return self._engine is None or self._engine.is_fit
+
     def held_bytes(self) -> int:
-        """Of the GPU's memory; from the thread that beats."""
+        """Of the GPU's memory."""
         return 0 if self._engine is None else self._engine.held_bytes()
 
     def unload(self) -> None:

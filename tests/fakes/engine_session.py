@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import IO
 
-from core.engine.worker import Render, serve
+from core.engine.worker import Kept, Render, serve
 from core.protocol import Message, hello, read_event, read_message, render_message, write_message
 from core.types import (
     Failure,
@@ -30,9 +29,7 @@ RESULT = Result("c.mp4", 5, 16.0, 64, 64, 4, 0, {"load": 0.1}, Memory(1), {})
 class Session:
     """The app's side of a ``serve`` on a thread, which by default beats too seldom to be seen twice."""
 
-    def __init__(
-        self, render: Render, unload: Callable[[], None] = lambda: None, beat_s: float = 60.0
-    ) -> None:
+    def __init__(self, render: Render, kept: Kept | None = None, beat_s: float = 60.0) -> None:
         self._ends = [*os.pipe(), *os.pipe()]
         their_in, our_out, our_in, their_out = (
             os.fdopen(end, mode) for end, mode in zip(self._ends, ("rb", "wb", "rb", "wb"), strict=True)
@@ -41,7 +38,7 @@ class Session:
         self.incoming: IO[bytes] = our_in
         self.ended = threading.Event()
         self._theirs = (their_in, their_out)
-        arguments = (their_in, their_out, render, self.ended.set, unload, beat_s)
+        arguments = (their_in, their_out, render, self.ended.set, kept, beat_s)
         self._thread = threading.Thread(target=serve, args=arguments)
         self._thread.start()
         write_message(self.outgoing, hello())
@@ -71,6 +68,11 @@ class Session:
         while not isinstance(event := self.event(), Result | Failure):
             continue
         return event
+
+    def has_ended(self, timeout_s: float) -> bool:
+        """Waits for the engine's loop to end."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def close(self) -> None:
         """The app is gone."""

@@ -11,7 +11,7 @@ import pytest
 
 from core.engine.heartbeat import AppGone, Outbox, Pulse
 from core.engine.inbox import Job
-from core.engine.worker import Check, Emit, Render, TorchRender, failure_of
+from core.engine.worker import Check, Emit, Kept, Render, TorchRender, failure_of
 from core.errors import Cancelled, EngineError, OutOfMemory, Paused, PirouetteError
 from core.protocol import (
     MAX_MESSAGE_BYTES,
@@ -99,7 +99,7 @@ def test_an_unload_comes_between_renders_and_may_fail(open_session: Open) -> Non
         raise RuntimeError("no driver")
 
     go_on = threading.Event()
-    session = open_session(render, unload)
+    session = open_session(render, Kept(unload))
     session.ask()
     session.event()
     session.say(unload_message())
@@ -109,8 +109,25 @@ def test_an_unload_comes_between_renders_and_may_fail(open_session: Open) -> Non
     assert order == ["render", "unload", "render"]
 
 
-def test_an_engine_that_has_no_model_has_nothing_to_unload() -> None:
-    TorchRender().unload()
+def test_before_the_first_render_there_is_nothing_to_unload() -> None:
+    real = TorchRender()
+    real.unload()
+    assert real.held_bytes() == 0
+    assert real.is_fit()
+
+
+def test_an_engine_that_cannot_render_again_answers_and_leaves(open_session: Open) -> None:
+    fit = threading.Event()
+    fit.set()
+
+    def render(*_: object) -> Result:
+        fit.clear()
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    session = open_session(render, Kept(is_fit=fit.is_set))
+    session.ask()
+    assert error_of(session) == "EngineError"
+    assert session.has_ended(WAIT_S)
 
 
 def test_where_the_state_is_kept_reaches_the_render(open_session: Open) -> None:

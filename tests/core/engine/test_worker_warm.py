@@ -248,6 +248,22 @@ def test_a_failed_render_holds_no_model_while_its_error_is_looked_at(renders: Re
 
 
 @pytest.mark.usefixtures("tiny_mini")
+def test_an_engine_whose_gpu_failed_is_unfit_and_its_error_is_told(
+    renders: Renders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = WarmEngine()
+    check, listen = stop_in("sample", RuntimeError("CUDA error"))
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        renders(engine, MINI, check=check, emit=listen)
+    assert engine.is_fit
+    monkeypatch.setattr("core.engine.warm.computes", lambda _: False)
+    monkeypatch.setattr("core.engine.warm.give_back", lambda _: pytest.fail("the GPU was used again"))
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        renders(engine, MINI, check=check, emit=listen)
+    assert not engine.is_fit
+
+
+@pytest.mark.usefixtures("tiny_mini")
 def test_unloading_drops_the_model_and_the_next_render_loads_it(renders: Renders) -> None:
     load = Counting()
     engine = WarmEngine(load)
