@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.cli import request_options
+from core.cli import arguments, request_options
 from core.cli.main import main
 from core.cli.queue_console import expected_ends, progress_of
 from core.errors import OutOfMemory
@@ -20,16 +21,23 @@ from core.jobs.queue.job import JobRow, Proposal
 from core.jobs.queue.queue import Queue
 from core.types import Failed, Failure, Progress, RenderRequest, Running
 
-pytestmark = pytest.mark.usefixtures("tiny_mini")
+pytestmark = pytest.mark.usefixtures("tiny_mini", "one_parser")
+_PARSER = functools.cache(arguments.build_parser)
 Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All commands of this file are read by one parser: to make it takes as long as most of them."""
+    monkeypatch.setattr(arguments, "build_parser", _PARSER)
 
 
 @pytest.fixture
 def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
     """The object that a command prints with ``--json``."""
 
-    def run(*arguments: str, code: int = 0) -> dict[str, Any]:
-        assert main(["queue", *arguments, "--json"]) == code
+    def run(*words: str, code: int = 0) -> dict[str, Any]:
+        assert main(["queue", *words, "--json"]) == code
         data: dict[str, Any] = json.loads(capsys.readouterr().out)
         return data if code == 0 else data["error"]
 
@@ -38,7 +46,9 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
 @pytest.fixture
 def files(reference: Path, motion: Path) -> list[str]:
-    return ["--reference", str(reference), "--motion", str(motion), "--device", "cpu", "--steps", "2"]
+    # No catalogue is read and nobody is looked for in the picture: that takes most of a check's time.
+    quick = ["--device", "cpu", "--steps", "2", "--align", "off", "--pose-engine", "offline"]
+    return ["--reference", str(reference), "--motion", str(motion), *quick]
 
 
 @pytest.fixture

@@ -32,7 +32,9 @@ pytestmark = pytest.mark.usefixtures("tiny_mini")
 
 @pytest.fixture
 def files(reference: Path, motion: Path) -> list[str]:
-    return ["--reference", str(reference), "--motion", str(motion), "--device", "cpu"]
+    # No catalogue is read and nobody is looked for in the picture: that takes most of a check's time.
+    quick = ["--device", "cpu", "--align", "off", "--pose-engine", "offline"]
+    return ["--reference", str(reference), "--motion", str(motion), *quick]
 
 
 def add(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -47,29 +49,6 @@ def state_of(job_id: str) -> tuple[str, int]:
         return name_of(state), kept_step(state)
 
 
-def test_it_renders_what_waits_one_line_of_json_a_job_and_1_when_one_failed(
-    files: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad, good = (add(capsys, *files, "--steps", "2", "--seed", seed) for seed in "12")
-    with Queue() as queue:
-        request = queue.get(bad["id"]).request
-    other = Path(request.reference.path).with_name("other.png")
-    other.write_bytes(b"not what was queued")
-    with Queue() as queue:
-        queue.edit(bad["id"], replace(request, reference=replace(request.reference, path=str(other))))
-    assert main(["queue", "run", "--json"]) == 1
-    told = capsys.readouterr()
-    failed, done = map(json.loads, told.out.splitlines())
-    assert (failed["id"], failed["state"], failed["exit_code"]) == (bad["id"], "failed", 2)
-    assert failed["error"]["type"] == "BadInput"
-    assert (done["id"], done["state"]) == (good["id"], "done")
-    assert (done["result"]["output"], done["result"]["size"]) == (good["output"], "64x64")
-    assert probe_video(Path(good["output"])).frame_count == 5
-    assert "sampling" in told.err
-    assert told.err.count("draws the demo's kind of characters") == 1
-    assert told.err.splitlines()[-1] == "1 done, 1 failed."
-
-
 def test_a_held_or_empty_queue_is_left_at_once(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["queue", "run"]) == 0
     assert capsys.readouterr().err == "Nothing to render.\n"
@@ -82,10 +61,11 @@ def test_a_held_or_empty_queue_is_left_at_once(files: list[str], capsys: pytest.
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on_there(
+def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on_there_one_line_of_json_a_job(
     files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = add(capsys, *files, "--steps", "30")
+    bad = damaged(add(capsys, *files, "--seed", "2")["id"])
     # A terminal is told every step, so that the moment can be decided.
     screen, terminal = os.openpty()
     with started("queue", "run", "--json", stderr=terminal) as process, os.fdopen(screen, "rb", 0) as shown:
@@ -104,13 +84,30 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on_there(
     assert 0 < step < 30
     assert f"kept at step {step}" in rest
     assert not list(Path(job["output"]).parent.glob("*"))
+    assert state_of(bad) == ("queued", 0)
     assert main(["queue", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runner"] is None
-    assert main(["queue", "run", "--json"]) == 0
-    done = json.loads(capsys.readouterr().out)
-    assert done["state"] == "done"
+    assert main(["queue", "run", "--json"]) == 1
+    shown_now = capsys.readouterr()
+    done, failed = map(json.loads, shown_now.out.splitlines())
+    assert (done["id"], done["state"]) == (job["id"], "done")
+    assert (done["result"]["output"], done["result"]["size"]) == (job["output"], "64x64")
     assert done["result"]["forwards"] == 30
     assert probe_video(Path(job["output"])).frame_count == 5
+    assert (failed["id"], failed["state"], failed["exit_code"]) == (bad, "failed", 2)
+    assert failed["error"]["type"] == "BadInput"
+    assert shown_now.err.count("draws the demo's kind of characters") == 1
+    assert shown_now.err.splitlines()[-1] == "1 done, 1 failed."
+
+
+def damaged(job_id: str) -> str:
+    """A job whose picture is not any more what was queued."""
+    with Queue() as queue:
+        request = queue.get(job_id).request
+        other = Path(request.reference.path).with_name("other.png")
+        other.write_bytes(b"not what was queued")
+        queue.edit(job_id, replace(request, reference=replace(request.reference, path=str(other))))
+    return job_id
 
 
 def started(*arguments: str, stderr: int) -> subprocess.Popen[str]:
