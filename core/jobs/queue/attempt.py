@@ -166,7 +166,7 @@ class Attempt:
         self._log(f"--- {self.job.name}, deaths so far: {self.job.deaths}")
         self._stop_if_asked()
         request = self._settled(self.job.request)
-        verify(request)
+        verify(request, self._stop_if_asked)
         checked = self._prepare(request, forced=self.job.forced_plan, inspect=self._inspect)
         self._tell(*checked.notes)
         self._write(plan=checked.plan)
