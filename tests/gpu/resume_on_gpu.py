@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,9 +23,10 @@ from unittest.mock import MagicMock
 import numpy as np
 
 # Machines lent for measuring have no encoder and no pose engines; nothing here uses them.
-for _name in ("av", "onnxruntime", "ai_edge_litert", "ai_edge_litert.interpreter"):
-    if importlib.util.find_spec(_name.split(".")[0]) is None:
-        sys.modules[_name] = MagicMock()
+for _name in ("av", "onnxruntime", "ai_edge_litert"):
+    if importlib.util.find_spec(_name) is None:
+        for _module in (_name, f"{_name}.interpreter"):
+            sys.modules[_module] = MagicMock(__spec__=ModuleSpec(_module, None))
 
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402

@@ -34,8 +34,10 @@ from core.types import Checkpointing, Failure, Phase, Plan, RenderRequest, Resul
 
 _LOGGER = logging.getLogger(__name__)
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
-# A pause is to give the GPU back within 5 s, and the end of an engine with 82 GiB on it takes 1.3 s of them.
-PAUSE_S: Final = 3.0
+# A pause is to give the GPU back within 5 s, and the system takes up to 3 s of them to end an engine that has
+# page-locked 16 GiB (docs/benchmarks.md). Waiting longer saves little: a step that takes longer than this has
+# left the one before it on disk.
+PAUSE_S: Final = 1.0
 _LIMITS: Final = Limits()
 # Standard error is another pipe than the answer's: what was said before it may arrive this much later.
 _LATE_S: Final = 1.0
