@@ -16,10 +16,13 @@ from core.types import Plan, RenderEvent, RenderRequest, Result, Size
 
 _LOGGER = logging.getLogger(__name__)
 OnEvent = Callable[[RenderEvent], None]
+Where = Machine | Callable[[], Machine]
 Run = Callable[[RenderRequest, Plan, OnEvent], Result]
 
 
-def run_and_remember(run: Run, request: RenderRequest, plan: Plan, on_event: OnEvent) -> Result:
+def run_and_remember(
+    run: Run, request: RenderRequest, plan: Plan, on_event: OnEvent, machine: Where = inspect_machine
+) -> Result:
     """Render with ``run`` (``Runner.run``) and remember how it went, also that memory did not suffice.
 
     Raises:
@@ -28,9 +31,9 @@ def run_and_remember(run: Run, request: RenderRequest, plan: Plan, on_event: OnE
     try:
         result = run(request, plan, on_event)
     except OutOfMemory as error:
-        remember_shortage(request, plan, error)
+        remember_shortage(request, plan, error, machine)
         raise
-    remember(request, plan, result)
+    remember(request, plan, result, machine)
     return result
 
 
@@ -38,13 +41,13 @@ def remember(
     request: RenderRequest,
     plan: Plan,
     result: Result,
-    machine: Machine | None = None,
+    machine: Where = inspect_machine,
     measurements: Measurements | None = None,
 ) -> None:
     """Record a finished render; a problem is logged.
 
     Args:
-        machine: where it ran, this one by default.
+        machine: where it ran, this one by default; asked for now.
         measurements: where to write, the user's by default.
     """
 
@@ -71,7 +74,7 @@ def remember_shortage(
     request: RenderRequest,
     plan: Plan,
     error: OutOfMemory,
-    machine: Machine | None = None,
+    machine: Where = inspect_machine,
     measurements: Measurements | None = None,
 ) -> None:
     """Record that memory did not suffice for this plan; arguments as for ``remember``."""
@@ -107,11 +110,11 @@ def lacked(error: OutOfMemory) -> Literal["vram", "ram"]:
 
 def _record(
     measurement: Callable[[Machine], Measurement | None],
-    machine: Machine | None,
+    machine: Where,
     measurements: Measurements | None,
 ) -> None:
     try:
-        made = measurement(machine or inspect_machine())
+        made = measurement(machine if isinstance(machine, Machine) else machine())
         if made is not None:
             (measurements or Measurements()).record(made)
     except Exception as error:  # the video is made, or the true error is on its way

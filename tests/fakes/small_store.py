@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
-from core.catalogue.catalogue import Asset, CatalogueFile, Role, Source
+from core.catalogue.catalogue import PARTS, Asset, CatalogueFile, CatalogueModel, Role, Source
+from core.catalogue.load import load_catalogue
 from core.catalogue.store import Store, layout
 from core.catalogue.store.manifest import StoredFile, write_manifest
 
+PLAIN = "steadydancer-14b"
+COMPANIONS = tuple(role for role in PARTS if role != "transformer")
 COMMIT = "c" * 40
 
 
@@ -73,3 +77,26 @@ def write(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
+
+
+def paper_store(folder: Path) -> Store:
+    """Two 14B checkpoints of real sizes on paper, whose files have a thousand bytes; nothing is installed."""
+    shipped = load_catalogue()
+    assets: dict[str, Asset] = {}
+    for name, precision in (("full", "fp16"), ("half", "fp8")):
+        assets[name] = replace(one_file(name, "transformer", f"{name}.safetensors"), precision=precision)
+    for role in COMPANIONS:
+        assets[role] = one_file(role, role, f"{role}/tokenizer.json" if role == "tokenizer" else role)
+    assets["light"] = one_file("light", "lora", "light.safetensors")
+    models = {
+        f"{PLAIN}-{precision}": CatalogueModel(
+            f"{PLAIN}-{precision}",
+            precision,
+            PLAIN,
+            precision,
+            {"transformer": (name,)} | {role: (role,) for role in COMPANIONS},  # type: ignore[dict-item]
+            {"lightx2v": ("light",)},
+        )
+        for name, precision in (("full", "fp16"), ("half", "fp8"))
+    }
+    return Store(folder, replace(shipped, assets=assets, models=models))

@@ -18,6 +18,7 @@ _LARGEST_FACTOR = 2.0
 _MOST = 200
 # Free memory differs a little from time to time; by more than this share it is another situation.
 _AS_MUCH = 0.95
+_ALIKE = 0.85
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Learned:
     Attributes:
         times: (weights, matmul) -> measured over modelled seconds of a forward; ``time`` over all of them.
         peaks: residency -> highest measured over modelled video memory, at least 1.
-        failed: configurations whose video memory did not suffice.
+        failed: configurations whose video memory did not suffice; ``worked``: those that rendered.
         short_of_ram_bytes: the least host memory that was estimated for a render that did not get it.
     """
 
@@ -35,6 +36,7 @@ class Learned:
     time: float
     peaks: dict[str, float]
     failed: tuple[Plan, ...] = ()
+    worked: tuple[Plan, ...] = ()
     short_of_ram_bytes: int | None = None
 
     def time_factor(self, weights: str, matmul: str) -> float:
@@ -46,11 +48,18 @@ class Learned:
         return self.peaks.get(residency, 1.0)
 
     def has_failed(self, plan: Plan) -> bool:
-        """Whether a plan that needed no more than this one has failed, of either kind of memory."""
+        """Whether a plan that needed no more than this one has failed, of either kind of memory.
+
+        Once one has failed, what then worked for this size and length is trusted, and nothing between.
+        """
         least, needed = self.short_of_ram_bytes, plan.ram_peak_bytes
         if least is not None and needed is not None and needed >= least:
             return True
-        return any(_needs_no_more(failed, plan) for failed in self.failed)
+        if any(_needs_no_more(failed, plan) for failed in self.failed):
+            return True
+        worked = [one for one in self.worked if _alike(one, plan)]
+        doubtful = any(_alike(failed, plan) for failed in self.failed)
+        return doubtful and bool(worked) and not any(_places_no_more(plan, one) for one in worked)
 
 
 NOTHING = Learned({}, 1.0, {})
@@ -77,6 +86,7 @@ def learn(
         *_time_factors(found, sizes, weights_of, replace(speed, corrections=None)),
         peaks=_peak_factors(found, sizes, weights_of),
         failed=tuple(_as_plan(row) for row in found if _failed_with_as_much(row, budget)),
+        worked=tuple(_as_plan(row) for row in found if row.ok),
         short_of_ram_bytes=_short_of_ram(found, budget),
     )
 
@@ -162,10 +172,25 @@ _GREED = {"streamed": 0, "phased": 1, "resident": 2}
 
 def _needs_no_more(one: Plan, other: Plan) -> bool:
     """Whether ``one`` needs at most the video memory of ``other``, comparing plans of the same weights."""
-    if (one.model, one.weights, one.matmul) != (other.model, other.weights, other.matmul):
+    if not _same_weights(one, other):
         return False
     if token_count(one.size, one.frames) > token_count(other.size, other.frames):
         return False
+    return _places_no_more(one, other)
+
+
+def _alike(one: Plan, other: Plan) -> bool:
+    """The same weights, size and length; a result has a little less than the area that was planned."""
+    tokens = [token_count(plan.size, plan.frames) for plan in (one, other)]
+    return _same_weights(one, other) and one.frames == other.frames and min(tokens) >= max(tokens) * _ALIKE
+
+
+def _same_weights(one: Plan, other: Plan) -> bool:
+    return (one.model, one.weights, one.matmul) == (other.model, other.weights, other.matmul)
+
+
+def _places_no_more(one: Plan, other: Plan) -> bool:
+    """Whether ``one`` keeps at most as much on the device as ``other``."""
     blocks = [float("inf") if plan.blocks_resident is None else plan.blocks_resident for plan in (one, other)]
     tiles = [float("inf") if plan.vae_tile is None else plan.vae_tile for plan in (one, other)]
     texts = [plan.text_on == "device" for plan in (one, other)]

@@ -216,7 +216,7 @@ class Attempt:
             return rendering.run(on_event)
 
         try:
-            return run_and_remember(run, request, plan, self._on_event)
+            return run_and_remember(run, request, plan, self._on_event, self._inspect)
         finally:
             with self._lock:
                 self._rendering = None

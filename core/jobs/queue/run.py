@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from core.errors import DiskError
+from core.hardware import Machine, inspect_machine
 from core.jobs.engine.supervisor import Supervisor
 from core.jobs.preflight import MIN_FREE_BYTES, FreeBytes, check, free_bytes
 from core.jobs.queue.attempt import Attempt, LeaseLost, Listener, Prepare
@@ -57,6 +58,7 @@ class QueueRunner:
         device: what this runner renders on; another runner's jobs wait for it where they meet.
         prepare: checks and plans a request.
         ladder: the way down where memory does not suffice.
+        machine: what this machine has, planned with as if our own engine had left it.
         gate: why no job may start now.
         free: free bytes of a folder's drive.
         slow_s: see ``Checkpointing``.
@@ -72,6 +74,7 @@ class QueueRunner:
         *,
         prepare: Prepare = check,
         ladder: Ladder | None = None,
+        machine: Callable[[], Machine] = inspect_machine,
         gate: Gate | None = None,
         free: FreeBytes = free_bytes,
         slow_s: float = 1.0,
@@ -80,7 +83,7 @@ class QueueRunner:
         self._queue = queue
         self._supervisor = supervisor
         self._listener, self._device = listener, device
-        self._prepare, self._ladder = prepare, ladder or Ladder()
+        self._prepare, self._ladder, self._machine = prepare, ladder or Ladder(machine), machine
         self._free = free
         self._gate = gate or gate_of(queue, free=free)
         self._slow_s, self._on_hold = slow_s, on_hold
@@ -196,6 +199,7 @@ class QueueRunner:
             self._listener,
             lambda paths: low_disk(paths, MIN_FREE_BYTES, self._free) is not None,
             self._slow_s,
+            self._machine,
         )
         self._attempt = attempt
         try:

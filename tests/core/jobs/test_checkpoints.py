@@ -11,46 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from core.catalogue.catalogue import PARTS, Asset, CatalogueModel
-from core.catalogue.load import load_catalogue
+from core.catalogue.catalogue import PARTS
 from core.catalogue.store import Store
 from core.errors import BadCheckpoint, BadInput, BadSetting
 from core.hardware import Gpu, Machine
 from core.jobs.checkpoints import check_loras, ready_plan
 from core.jobs.preflight import check, on_planned_device
 from core.types import Lora, MediaInput, Output, RenderRequest
-from tests.fakes.small_store import one_file, put
+from tests.fakes.small_store import COMPANIONS, paper_store, put
 
 GIB = 2**30
 PLAIN = "steadydancer-14b"
 WIDE = Machine(8, 128 * GIB, 120 * GIB, (Gpu("GPU-big", "x", (9, 0), 141 * GIB),))
 NARROW = Machine(8, 12 * GIB, 10 * GIB, (Gpu("GPU-small", "x", (8, 9), 32 * GIB),))
 BARE = Machine(8, 64 * GIB, 60 * GIB, ())
-COMPANIONS = tuple(role for role in PARTS if role != "transformer")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Two checkpoints of real sizes on paper, whose files have a thousand bytes."""
-    shipped = load_catalogue()
-    assets: dict[str, Asset] = {}
-    for name, precision in (("full", "fp16"), ("half", "fp8")):
-        assets[name] = replace(one_file(name, "transformer", f"{name}.safetensors"), precision=precision)
-    for role in COMPANIONS:
-        assets[role] = one_file(role, role, f"{role}/tokenizer.json" if role == "tokenizer" else role)
-    assets["light"] = one_file("light", "lora", "light.safetensors")
-    models = {
-        f"{PLAIN}-{precision}": CatalogueModel(
-            f"{PLAIN}-{precision}",
-            precision,
-            PLAIN,
-            precision,
-            {"transformer": (name,)} | {role: (role,) for role in COMPANIONS},  # type: ignore[dict-item]
-            {"lightx2v": ("light",)},
-        )
-        for name, precision in (("full", "fp16"), ("half", "fp8"))
-    }
-    return Store(tmp_path / "models", replace(shipped, assets=assets, models=models))
+    return paper_store(tmp_path / "models")
 
 
 def wanted(**changes: object) -> RenderRequest:
