@@ -56,6 +56,10 @@ class Lists:
         """What the user should know of the opening."""
         return self._database.notes
 
+    def back_up(self) -> None:
+        """Make a backup of the database if one is due; for whoever has it open for hours."""
+        self._database.back_up()
+
     def close(self) -> None:
         """Close the leases that are still open, and the database."""
         try:

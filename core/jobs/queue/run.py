@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 TICK_S: Final = 0.5
 _BEAT_EVERY_S: Final = 5.0
 _LOOK_EVERY_S: Final = 5.0
+_BACK_UP_EVERY_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ class _Watch:
         self, queue: Queue, lease: Lease, gate: Gate, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._queue, self._lease, self._gate, self._clock = queue, lease, gate, clock
-        self._beat_s = self._looked_s = clock()
+        self._beat_s = self._looked_s = self._backed_up_s = clock()
         self._seen: tuple[str, int] | None = None
 
     def look(self, attempt: Attempt | None) -> None:
@@ -281,6 +282,9 @@ class _Watch:
         if now_s - self._beat_s >= _BEAT_EVERY_S:
             self._beat_s = now_s
             self._lease.beat()
+        if now_s - self._backed_up_s >= _BACK_UP_EVERY_S:
+            self._backed_up_s = now_s
+            self._queue.back_up()
         if attempt is None:
             return
         self._obey(attempt)
