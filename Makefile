@@ -41,4 +41,4 @@ test: venv
 test-faults: export QT_QPA_PLATFORM = offscreen
 test-faults: export OMP_NUM_THREADS = 1
 test-faults: venv
-	$(BIN)/pytest -n $(TEST_PROCESSES) -m faults --timeout=2400 -s
+	$(BIN)/pytest -n $(TEST_PROCESSES) -m faults --timeout=2400 -rP
