@@ -14,7 +14,7 @@ from typing import Any, Final, TypedDict, Unpack
 from core.errors import BadInput
 from core.jobs.queue.changes import Moment, change, died, given_back, wished, write
 from core.jobs.queue.job import CLAIMABLE, Job, Proposal
-from core.jobs.queue.lease import Lease, LeaseRow, Observer, drop, lease_rows, meet, suits
+from core.jobs.queue.lease import Lease, LeaseRow, Observer, drop, lease_rows, meet
 from core.jobs.queue.order import in_place
 from core.jobs.queue.rows import (
     Values,
@@ -28,7 +28,7 @@ from core.jobs.queue.rows import (
     stored,
     unreadable,
 )
-from core.types import Interrupted, JobState, Plan, Progress, Queued, RenderRequest, Running
+from core.types import Cancelled, Interrupted, JobState, Plan, Progress, Queued, RenderRequest, Running
 
 
 class Unset(Enum):
@@ -61,17 +61,16 @@ def claim(moment: Moment, lease: Lease, observer: Observer) -> Job | None:
     """The next job that this lease may run, now running; None where there is none or the device is taken."""
     if _is_taken(moment.connection, lease, observer):
         return None
-    for number in in_place(moment.connection, CLAIMABLE):
+    for number in in_place(moment.connection, CLAIMABLE, lease.device):
         values = next(stored(moment.connection, "rowid = ?", number))
         try:
-            request = request_of(values)
+            request_of(values)
         except BadInput as error:
             change(moment, values, unreadable(error))
             continue
-        if suits(lease.device, request.device):
-            running = Running(Progress("start", values["kept_step"]))
-            change(moment, values, running, owner=lease.id, wish=None, started=moment.at, ended="")
-            return job_of(next(stored(moment.connection, "rowid = ?", number)))
+        running = Running(Progress("start", values["kept_step"]))
+        change(moment, values, running, owner=lease.id, wish=None, started=moment.at, ended="")
+        return job_of(next(stored(moment.connection, "rowid = ?", number)))
     return None
 
 
@@ -92,12 +91,12 @@ def update(moment: Moment, owner: str, job_id: str, **changes: Unpack[Changes]) 
 
 
 def give_back(moment: Moment, owner: str) -> list[str]:
-    """Let go of all jobs of a lease in order, and of the lease; the ids of those jobs."""
-    mine = list(_owned(moment.connection, owner))
-    for values in mine:
-        change(moment, values, given_back(values), "Its runner was closed.")
+    """Let go of all jobs of a lease in order, and of the lease; the ids of those that keep nothing."""
+    mine = [(values, given_back(values)) for values in _owned(moment.connection, owner)]
+    for values, state in mine:
+        change(moment, values, state, "Its runner was closed.")
     drop(moment.connection, owner)
-    return [values["id"] for values in mine]
+    return [values["id"] for values, state in mine if state == Cancelled()]
 
 
 def recover(moment: Moment, observer: Observer) -> list[Job]:
@@ -129,10 +128,11 @@ def running_leases(connection: sqlite3.Connection) -> list[LeaseRow]:
     return [lease for lease in lease_rows(connection) if lease.id in owners]
 
 
-def has_work(connection: sqlite3.Connection) -> bool:
-    """Whether any job waits to be claimed."""
-    query = f"SELECT 1 FROM job WHERE state IN ({', '.join('?' * len(CLAIMABLE))}) LIMIT 1"
-    return connection.execute(query, CLAIMABLE).fetchone() is not None
+def has_work(connection: sqlite3.Connection, lease: Lease, observer: Observer) -> bool:
+    """Whether this lease could claim a job: who waits for one asks again and again, and writes nothing."""
+    if _is_taken(connection, lease, observer):
+        return False
+    return next(in_place(connection, CLAIMABLE, lease.device), None) is not None
 
 
 def _is_taken(connection: sqlite3.Connection, lease: Lease, observer: Observer) -> bool:

@@ -207,11 +207,6 @@ def meet(one: str, other: str) -> bool:
     return ANY_DEVICE in (one, other) or one == other
 
 
-def suits(lease_device: str, asked: str) -> bool:
-    """Whether a job that asks for a device may run under a lease; GPUs may be given by a part of the UUID."""
-    return lease_device == ANY_DEVICE or asked == "auto" or lease_device.startswith(asked)
-
-
 def lease_rows(connection: sqlite3.Connection) -> list[LeaseRow]:
     """All leases, of the living and the dead."""
     return [LeaseRow._make(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM lease")]

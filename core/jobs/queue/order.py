@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from core.errors import BadSetting
 from core.jobs.queue.job import FINISHED, STATE_NAMES, StateName
+from core.jobs.queue.lease import ANY_DEVICE
 from core.jobs.queue.rows import REVISION
 
 GAP: Final = 2**32
@@ -61,10 +62,20 @@ def first_waiting(connection: sqlite3.Connection) -> str | None:
     return None if first is None else first[0]
 
 
-def in_place(connection: sqlite3.Connection, states: Collection[StateName]) -> Iterator[int]:
-    """Row numbers of the jobs in these states by their places; reads no further than it is asked."""
-    query = "SELECT -priority, position, rowid FROM job WHERE state = ? ORDER BY priority DESC, position"
-    found = (connection.execute(query, (state,)) for state in states)
+def in_place(
+    connection: sqlite3.Connection, states: Collection[StateName], device: str = ANY_DEVICE
+) -> Iterator[int]:
+    """Row numbers of the jobs in these states by their places; reads no further than it is asked.
+
+    Args:
+        device: only jobs that may run there; they may ask for a GPU by the beginning of its UUID.
+    """
+    query = """
+        SELECT -priority, position, rowid FROM job
+        WHERE state = :state AND (:device = :any OR device = 'auto' OR instr(:device, device) = 1)
+        ORDER BY priority DESC, position"""
+    names = {"device": device, "any": ANY_DEVICE}
+    found = (connection.execute(query, {"state": state, **names}) for state in states)
     return (number for _, _, number in heapq.merge(*found))
 
 

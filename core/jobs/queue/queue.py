@@ -5,6 +5,7 @@ It only keeps jobs; ``core.jobs.queue.run`` has them rendered. Finished jobs sta
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -146,12 +147,13 @@ class Queue(Lists):
             values = self._allowed(moment, job_id, "edit")
             columns = {**request_columns(values["name"], request), **plan_columns(request, plan)}
             if not same_render(values, request):
-                columns |= {"forced_plan": None, "proposals": proposals_text(()), **begun_anew(values)}
+                fresh = {"forced_plan": None, "proposals": proposals_text(()), "deaths": 0}
+                columns |= {**fresh, **begun_anew(values)}
             write(moment.connection, values["id"], columns)
-            edited = job_of(only(moment.connection, values["id"]))
-        if values["output"] != request.output.path:
-            folders.drop_begun(self.job_folder(edited.id))
-        return edited
+            if values["output"] != request.output.path:
+                # Inside, as long as nobody can claim the job and settle its output anew.
+                folders.drop_begun(self.job_folder(values["id"]))
+            return job_of(only(moment.connection, values["id"]))
 
     def duplicate(self, job_id: str, request: RenderRequest | None = None) -> Job:
         """A new queued job behind this one, or behind all where it has ended.
@@ -175,10 +177,9 @@ class Queue(Lists):
             place = order.at_end(moment.connection, values["priority"])
             fresh = {"deaths": 0, "proposals": proposals_text(()), "notes": "[]", **place._asdict()}
             change(moment, values, Queued(step), "Retried.", **fresh)
-            retried = job_of(only(moment.connection, values["id"]))
-        # Something else may lie under the output's name by now.
-        folders.drop_begun(folder)
-        return retried
+            # Something else may lie under the output's name by now. Inside: see ``edit``.
+            folders.drop_begun(folder)
+            return job_of(only(moment.connection, values["id"]))
 
     def retry_lighter(self, job_id: str, proposal: int = 0, request: RenderRequest | None = None) -> Job:
         """A new queued job that runs one of a failed job's proposals.
@@ -272,9 +273,9 @@ class Queue(Lists):
         if device != ANY_DEVICE:
             parse_device(device)
         opened = Lease(uuid.uuid4().hex, device, self._beat, self._close_lease)
+        self._beat(opened)
         self._leases[opened.id] = opened
         self._observer.own.add(opened.id)
-        self._beat(opened)
         return opened
 
     def claim(self, lease: Lease) -> Job | None:
@@ -283,9 +284,11 @@ class Queue(Lists):
         None where nothing is to do, or where the lease or another living one on the same device runs a job.
         """
         with self._database.reading() as connection:
-            if not claiming.has_work(connection):
+            if not claiming.has_work(connection, lease, self._observer):
                 return None
         with self._changing() as moment:
+            # Others may have taken this process for dead while it was stopped, and its lease with it.
+            self._write_beat(moment.connection, lease)
             return claiming.claim(moment, lease, self._observer)
 
     def update(self, lease: Lease, job_id: str, **changes: Unpack[Changes]) -> bool:
@@ -312,7 +315,11 @@ class Queue(Lists):
             if not any(claiming.dead_leases(connection, self._observer)):
                 return []
         with self._changing() as moment:
-            return claiming.recover(moment, self._observer)
+            changed = claiming.recover(moment, self._observer)
+        for job in changed:
+            if job.state == Cancelled():
+                folders.drop_render(self.job_folder(job.id))
+        return changed
 
     def other_runner(self, lease: Lease | None) -> str | None:
         """In words, who else renders now; None where nobody does."""
@@ -323,18 +330,20 @@ class Queue(Lists):
         return None
 
     def _beat(self, lease: Lease) -> None:
-        words = f"process {self._observer.process.pid} on this machine"
         with self._database.writing() as connection:
-            write_beat(connection, lease, self._observer.process, words)
+            self._write_beat(connection, lease)
+
+    def _write_beat(self, connection: sqlite3.Connection, lease: Lease) -> None:
+        words = f"process {self._observer.process.pid} on this machine"
+        write_beat(connection, lease, self._observer.process, words)
 
     def _close_lease(self, lease: Lease) -> None:
         with self._changing() as moment:
-            left = claiming.give_back(moment, lease.id)
+            dropped = claiming.give_back(moment, lease.id)
         self._leases.pop(lease.id, None)
         self._observer.own.discard(lease.id)
-        for job_id in left:
-            if self.get(job_id).state == Cancelled():
-                folders.drop_render(self.job_folder(job_id))
+        for job_id in dropped:
+            folders.drop_render(self.job_folder(job_id))
 
     def _allowed(self, moment: Moment, job_id: str, step: str) -> Values:
         """The job, if its state allows this step."""

@@ -30,6 +30,7 @@ Values = dict[str, Any]
 ROW_COLUMNS: Final = ", ".join(JobRow._fields)
 # ``kept_step`` is what a running or failed job goes on from: its state does not tell.
 _MORE: Final = (
+    "device",
     "wish",
     "deaths",
     "kept_step",
@@ -107,6 +108,7 @@ def request_columns(name: str, request: RenderRequest) -> Values:
         "reference": request.reference.path,
         "motion": request.motion.path,
         "output": request.output.path,
+        "device": request.device,
         "search": search_text(name, request),
         "request": to_json(request),
     }

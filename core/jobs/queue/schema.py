@@ -32,12 +32,14 @@ MIGRATIONS: Final[Migrations] = (
             reference TEXT NOT NULL DEFAULT '', motion TEXT NOT NULL DEFAULT '',
             output TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
             parent TEXT, relation TEXT, owner TEXT,
+            device TEXT NOT NULL DEFAULT 'auto',
             wish TEXT, deaths INTEGER NOT NULL DEFAULT 0, kept_step INTEGER NOT NULL DEFAULT 0,
             revision INTEGER NOT NULL DEFAULT 0, search TEXT NOT NULL DEFAULT '',
             state_data TEXT NOT NULL, request TEXT NOT NULL, plan TEXT, forced_plan TEXT,
             proposals TEXT NOT NULL DEFAULT '[]', notes TEXT NOT NULL DEFAULT '[]')""",
-        # What is claimed next and the list of unfinished jobs; its first column counts states.
-        "CREATE INDEX job_by_order ON job (state, priority DESC, position)",
+        # What is claimed next and the list of unfinished jobs; its first column counts states, its last one
+        # tells the jobs for other devices apart without a look at them.
+        "CREATE INDEX job_by_order ON job (state, priority DESC, position, device)",
         "CREATE INDEX job_by_place ON job (priority, position)",
         # What has changed since a list was read.
         "CREATE INDEX job_by_revision ON job (revision)",

@@ -247,6 +247,35 @@ def test_an_edit_of_the_output_alone_keeps_what_was_rendered(queue: Queue) -> No
     assert queue.retry(job_id).state == Queued(3)
 
 
+def test_nobody_can_claim_a_job_before_its_output_is_free_to_be_settled_again(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Path] = []
+
+    def drop_begun(folder: Path) -> None:
+        tried.append(folder)
+        others = sqlite3.connect(queue.folder / "queue.sqlite", timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            others.execute("BEGIN IMMEDIATE")
+        others.close()
+
+    monkeypatch.setattr("core.jobs.queue.folders.drop_begun", drop_begun)
+    job_id = failed(queue)
+    queue.retry(job_id)
+    queue.edit(job_id, request(output=Output("/results/other.mp4")))
+    assert tried == [queue.job_folder(job_id)] * 2
+
+
+def test_an_edited_render_is_not_given_up_for_deaths_of_the_old_one(queue: Queue) -> None:
+    (job,) = queue.add([request()])
+    with queue.open_lease() as lease:
+        queue.claim(lease)
+        queue.update(lease, job.id, state=Interrupted(2, 1, "It died."))
+    assert queue.get(job.id).deaths == 2
+    assert queue.edit(job.id, request(output=Output("/results/other.mp4"))).deaths == 2
+    assert queue.edit(job.id, request(seed=8)).deaths == 0
+
+
 def test_what_runs_or_is_done_is_not_edited_but_can_be_duplicated(queue: Queue) -> None:
     (job,) = queue.add([request()], plans=[plan()])
     with queue.open_lease() as lease:

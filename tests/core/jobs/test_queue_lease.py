@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BadSetting
+from core.errors import BadSetting, DiskError
 from core.jobs.queue.lease import Process, lives, started_at, started_at_by_psutil, this_process
 from core.jobs.queue.queue import Queue
 from core.types import Cancelled, Done, Failed, Interrupted, Queued
 from tests.fakes.clock import SteppedClock
 from tests.fakes.queue_jobs import CLAIM_AND_WAIT, process, request, result
+from tests.fakes.sqlite_faults import Faults, injected
 
 JOBS = 200
 # Claims until nothing is left, and says what it got.
@@ -157,6 +158,19 @@ def test_a_wish_outlives_the_process_that_should_have_obeyed(queue: Queue) -> No
     assert found.state == Cancelled()
 
 
+def test_what_a_cancelled_job_of_a_dead_process_kept_goes_with_it(queue: Queue) -> None:
+    (job,) = queue.add([request()])
+    state = queue.job_folder(job.id) / "state"
+    with process(CLAIM_AND_WAIT, queue.folder) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        state.mkdir(parents=True)
+        queue.cancel(job.id)
+        other.kill()
+    assert [found.id for found in queue.recover()] == [job.id]
+    assert not state.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing stops a process there")
 def test_a_stopped_process_loses_its_job_once_its_beats_are_late(
     observer: Queue, clock: SteppedClock
@@ -229,6 +243,20 @@ def test_whoever_lost_a_job_changes_nothing_any_more_but_may_claim_again(
     assert queue.update(lease, job.id, state=Done(result()))
 
 
+def test_whoever_was_taken_for_dead_keeps_what_it_claims_before_its_next_beat(
+    queue: Queue, observer: Queue, clock: SteppedClock
+) -> None:
+    queue.add([request()])
+    lease = queue.open_lease()
+    queue.claim(lease)
+    for _ in range(4):
+        observer.recover()
+        clock.sleep(10)
+    assert queue.claim(lease) is not None
+    assert observer.recover() == []
+    assert observer.other_runner(None) is not None
+
+
 def test_a_laptop_that_slept_costs_nobody_a_lease(queue: Queue, observer: Queue, clock: SteppedClock) -> None:
     queue.add([request()])
     lease = queue.open_lease()
@@ -286,3 +314,26 @@ def test_looking_for_work_writes_nothing_where_there_is_none(queue: Queue) -> No
         assert queue.changes() == before
         lease.beat()
         assert queue.changes() != before
+
+
+def test_who_waits_for_a_device_or_for_jobs_of_another_one_writes_nothing(
+    queue: Queue, observer: Queue
+) -> None:
+    queue.add([request(number, device="cuda:GPU-1") for number in range(2)])
+    with queue.open_lease("cpu") as cpu, queue.open_lease() as gpu, observer.open_lease() as waiting:
+        before = observer.changes()
+        assert queue.claim(cpu) is None
+        assert observer.changes() == before
+        assert queue.claim(gpu) is not None
+        before = queue.changes()
+        assert observer.claim(waiting) is None
+        assert queue.changes() == before
+
+
+def test_a_lease_that_could_not_be_written_is_none(queue: Queue) -> None:
+    faults = Faults(first=1, stays=True)
+    with injected(faults):
+        with pytest.raises(DiskError):
+            queue.open_lease()
+        queue.close()
+    assert faults.failed
