@@ -178,8 +178,9 @@ class Checkpointing:
     Attributes:
         folder: of this render alone; made when first written. What lies there is gone on with if it belongs
             to the same render, else begun anew.
-        slow_s: a step's state is written at once where at least this long has passed since the last one;
-            the latest state is also written when the render is paused.
+        slow_s: a step's state is written at once where at least this long has passed since the last one,
+            and writing takes a small share of the time at most; 0 writes after each step. The latest state
+            is also written when the render is paused.
     """
 
     folder: str

@@ -25,6 +25,8 @@ from core.types import Checkpointing, Kept, Plan, Sampling
 
 _LOG = logging.getLogger(__name__)
 _CHANNELS = 16
+# Of the time of sampling that may go into writing states: 50 MB each at the 14B model's native size.
+_MOST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Checkpoint:
         # When sampling began here, when a state was written last, and what sampling took in former processes.
         self._began_s = self._last_s = self._before_s = 0.0
         self._told_disk = False
+        self._cost_s = 0.0
 
     @property
     def wanted(self) -> bool:
@@ -116,8 +119,13 @@ class Checkpoint:
         assert self._settings
         now_s = self._clock()
         self._latest = state, self._before_s + now_s - self._began_s
-        if now_s - self._last_s >= self._settings.slow_s:
+        if now_s - self._last_s >= self._slow_s():
             self._write(*self._latest)
+
+    def _slow_s(self) -> float:
+        assert self._settings
+        wanted_s = self._settings.slow_s
+        return max(wanted_s, self._cost_s / _MOST_SHARE) if wanted_s > 0 else 0.0
 
     def _write(self, state: SamplerState, sample_s: float) -> None:
         """Write and tell; a drive that takes nothing is told once, the render needs no state to go on."""
@@ -125,6 +133,7 @@ class Checkpoint:
         assert self._belongs
         steps, belongs = self._sampling.steps, self._belongs
         stored = Stored(state, steps, belongs.identity, belongs.kernels, sample_s)
+        began_s = self._clock()
         try:
             write(Path(self._settings.folder), stored)
         except (DiskError, OSError) as error:
@@ -135,6 +144,7 @@ class Checkpoint:
             self._latest, self._written = None, state.step
             self._emit(Kept(state.step, steps))
         self._last_s = self._clock()
+        self._cost_s = self._last_s - began_s
 
 
 def _fits(found: Stored, belongs: Belongs, sampling: Sampling) -> bool:

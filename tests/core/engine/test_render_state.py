@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.engine import checkpoint as checkpointing
 from core.engine import checkpoint_file
 from core.engine.checkpoint import Belongs, Checkpoint
 from core.engine.checkpoint_file import FILE_NAME, Stored
@@ -64,6 +65,16 @@ class Scene:
 
 def found(folder: Path, belongs: Belongs = BELONGS) -> Stored | None:
     return Scene(folder).checkpoint.resume(belongs)
+
+
+def test_writing_takes_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, slow_s=1.0)
+    monkeypatch.setattr(checkpointing, "write", lambda *_: scene.clock.sleep(0.3))
+    keep = scene.begin()
+    for step, seconds in ((1, 2.0), (2, 5.0), (3, 1.2)):
+        scene.clock.sleep(seconds)
+        keep(state(step))
+    assert scene.told == [Kept(1, 4), Kept(3, 4)]
 
 
 def test_states_are_written_when_enough_time_has_passed_since_the_last(tmp_path: Path) -> None:
