@@ -338,10 +338,11 @@ class Queue(Lists):
         write_beat(connection, lease, self._observer.process, words)
 
     def _close_lease(self, lease: Lease) -> None:
+        # Whatever the drive says: without beats it is dead soon, also for this process.
+        self._observer.own.discard(lease.id)
         with self._changing() as moment:
             dropped = claiming.give_back(moment, lease.id)
         self._leases.pop(lease.id, None)
-        self._observer.own.discard(lease.id)
         for job_id in dropped:
             folders.drop_render(self.job_folder(job_id))
 

@@ -337,3 +337,19 @@ def test_a_lease_that_could_not_be_written_is_none(queue: Queue) -> None:
             queue.open_lease()
         queue.close()
     assert faults.failed
+
+
+def test_a_lease_that_cannot_be_closed_does_not_keep_its_job_for_ever(
+    observer: Queue, clock: SteppedClock
+) -> None:
+    (job,) = observer.add([request()])
+    lease = observer.open_lease()
+    observer.claim(lease)
+    with injected(Faults(first=1, stays=True)), pytest.raises(DiskError):
+        lease.close()
+    for _ in range(4):
+        found = observer.recover()
+        clock.sleep(10)
+    assert [one.id for one in found] == [job.id]
+    with observer.open_lease() as another:
+        assert observer.claim(another) is not None
