@@ -7,6 +7,7 @@ loading of a large library, and while the app does not read. Then the app looks 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,6 +17,7 @@ from core.protocol import Message, event_message, heartbeat_message, write_messa
 from core.types import RenderEvent
 
 BEAT_S = 1.0
+_LOG = logging.getLogger("engine")
 
 
 class AppGone(Exception):  # noqa: N818
@@ -63,8 +65,10 @@ class Pulse:
         self._outbox = outbox
         self._period_s = period_s
         self._held_bytes = held_bytes
+        self._lock = threading.Lock()
+        self._count = 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Pulse:
         self._thread.start()
@@ -76,10 +80,23 @@ class Pulse:
         self._over.set()
         self._thread.join()
 
-    def _beat(self) -> None:
-        count = 0
+    def beat(self) -> None:
+        """Beat once more, from any thread: what is held has changed; raises ``AppGone``."""
+        held_bytes = self._held()
+        with self._lock:
+            self._count += 1
+            self._outbox.send(heartbeat_message(self._count, held_bytes))
+
+    def _held(self) -> int:
+        """0 where that cannot be told: a beat without it is better than none."""
+        try:
+            return self._held_bytes()
+        except Exception as error:  # a GPU that has failed
+            _LOG.debug("What is held of the GPU's memory is not known: %s", error)
+            return 0
+
+    def _run(self) -> None:
         with contextlib.suppress(AppGone):
             while not self._over.is_set():
-                count += 1
-                self._outbox.send(heartbeat_message(count, self._held_bytes()))
+                self.beat()
                 self._over.wait(self._period_s)

@@ -8,7 +8,6 @@ of standard output.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import logging
 import os
@@ -51,10 +50,14 @@ def main(render: Render | None = None) -> int:
     lower_priority()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     real = TorchRender()
-    with contextlib.suppress(AppGone):  # so are we
+    try:
         Outbox(outgoing).send(greeting())
         serve(sys.stdin.buffer, outgoing, render or real, leave_soon, Kept.by(real))
-    return 0 if real.is_fit() else 1
+    except AppGone:  # so are we
+        leave_now(0)
+    if not real.is_fit():
+        leave_now(1)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,17 @@ def serve(
     """
     inbox, outbox, kept = Inbox(incoming, on_end), Outbox(outgoing), kept or Kept()
     inbox.thread.start()
-    with Pulse(outbox, beat_s, kept.held_bytes):
+    with Pulse(outbox, beat_s, kept.held_bytes) as pulse:
         while kept.is_fit() and (asked := inbox.take()) is not None:
             if isinstance(asked, Unload):
                 _unload(kept.unload)
+                pulse.beat()
             else:
                 outbox.tell(Progress("start"))
-                answer(outbox, attempt(asked, outbox.tell, render))
+                outcome = attempt(asked, outbox.tell, render)
+                pulse.beat()  # the app plans the next render with what we hold now, not a second ago
+                answer(outbox, outcome)
+                del outcome
             del asked
 
 
@@ -218,6 +225,13 @@ def leave_soon() -> None:
     leave = threading.Timer(LEAVE_S, os._exit, args=(1,))
     leave.daemon = True
     leave.start()
+
+
+def leave_now(code: int) -> None:
+    """Leave while a thread still reads: Python would abort over it, and the end of a broken GPU hang."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def take_stdout() -> IO[bytes]:

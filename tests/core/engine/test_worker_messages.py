@@ -156,6 +156,32 @@ def test_it_beats_before_and_during_a_render(open_session: Open) -> None:
     assert error_of(session) == "Cancelled"
 
 
+def test_what_is_held_after_a_render_or_an_unload_is_told_at_once(open_session: Open) -> None:
+    """The app plans the next render with it: memory that is free again must not count twice."""
+    held = [7]
+
+    def render(*_: object) -> Result:
+        held[0] = 3
+        return RESULT
+
+    session = open_session(render, Kept(unload=held.clear, held_bytes=lambda: sum(held)))
+    assert session.message()["vram_bytes"] == 7
+    session.ask()
+    seen = [session.message() for _ in range(3)]
+    assert [message["type"] for message in seen] == ["event", "heartbeat", "event"]
+    assert seen[1]["vram_bytes"] == 3
+    session.say(unload_message())
+    assert session.message()["vram_bytes"] == 0
+
+
+def test_it_beats_on_where_what_it_holds_cannot_be_told(open_session: Open) -> None:
+    def fails() -> int:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    session = open_session(busy, Kept(held_bytes=fails), beat_s=0.01)
+    assert [session.message()["vram_bytes"] for _ in range(3)] == [0, 0, 0]
+
+
 def test_messages_of_several_threads_stay_whole() -> None:
     ours, theirs = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
     outbox, count, writers = Outbox(theirs), 200, 4

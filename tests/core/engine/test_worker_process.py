@@ -28,6 +28,13 @@ def render(request, plan, checkpointing, check, emit):
     {body}
 sys.exit(worker.main(render))
 """
+UNFIT = """
+class Unfit(worker.TorchRender):
+    fit = iter((True, False, False))
+    def is_fit(self):
+        return next(self.fit)
+worker.TorchRender = Unfit
+"""
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
@@ -87,6 +94,15 @@ def test_a_hanging_engine_tells_where_on_a_signal(tmp_path: Path) -> None:
         engine.message()  # it lives on
         _wait_for(engine, "in render")
         engine.process.kill()
+
+
+def test_an_engine_that_cannot_render_again_leaves_in_order(tmp_path: Path) -> None:
+    """Python would abort at its end, since a thread still waits for messages: a crash that nobody had."""
+    script = SCRIPT.format(body="raise RuntimeError").replace("sys.exit", f"{UNFIT}sys.exit")
+    with engine_process(tmp_path / "log", (sys.executable, "-c", script)) as engine:
+        assert isinstance(engine.render(REQUEST, PLAN), Failure)
+        assert engine.process.wait(WAIT_S) == 1
+    assert "Fatal" not in engine.log.read_text(encoding="utf-8")
 
 
 def _wait_for(engine: EngineProcess, words: str) -> None:
