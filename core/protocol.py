@@ -121,12 +121,35 @@ def render_message(request: RenderRequest, plan: Plan, checkpointing: Checkpoint
 
 
 def read_render(message: Message) -> tuple[RenderRequest, Plan, Checkpointing | None]:
-    """What a render message asks for; raises ``BadInput`` when it is malformed."""
-    return (
-        from_data(message.get("request"), RenderRequest),
-        from_data(message.get("plan"), Plan),
-        from_data(message.get("checkpointing"), Checkpointing | None),
-    )
+    """What a render message asks for.
+
+    Raises:
+        BadInput: it is malformed.
+        EngineError: it asks for something that only a newer engine knows: another picture than asked for
+            would come of passing over it.
+    """
+    kinds = {"request": RenderRequest, "plan": Plan, "checkpointing": Checkpointing | None}
+    found = {name: from_data(message.get(name), kind) for name, kind in kinds.items()}
+    unknown = [name for key, value in found.items() for name in _unknown(message.get(key), to_data(value))]
+    if unknown:
+        raise EngineError(
+            f"The engine is older than the app and does not know {', '.join(sorted(unknown))}.",
+            value=", ".join(sorted(unknown)),
+            action="Update the engine's environment.",
+        )
+    return found["request"], found["plan"], found["checkpointing"]
+
+
+def _unknown(asked: Any, understood: Any) -> list[str]:
+    """Names in ``asked`` that ``understood`` lacks and that ask for something."""
+    if isinstance(asked, dict) and isinstance(understood, dict):
+        new = [name for name in asked.keys() - understood.keys() if asked[name] not in (None, [], {})]
+        both = [_unknown(asked[name], understood[name]) for name in asked.keys() & understood.keys()]
+    elif isinstance(asked, list) and isinstance(understood, list | tuple):
+        new, both = [], [_unknown(*pair) for pair in zip(asked, understood, strict=True)]
+    else:
+        return []
+    return new + [name for names in both for name in names]
 
 
 def cancel_message() -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from core.protocol import (
 )
 from core.types import Failure, Phase, Progress, Result
 
+_LOGGER = logging.getLogger(__name__)
 # For faulthandler to write the stacks of an engine that hangs.
 _STACKS_S: Final = 0.3
 # For the pipes of a killed engine to be read to their end.
@@ -197,7 +199,7 @@ class Conversation:
             return
         if self._kill_s is not None and now_s >= self._kill_s:
             if self._error is None:
-                self._rendering.on_log("The engine did not stop when it was asked to: it is killed.")
+                self._log("The engine did not stop when it was asked to: it is killed.")
             self._kill()
         elif now_s >= self._next_look_s():
             self._look_s = now_s + self._limits.tick_s
@@ -226,9 +228,16 @@ class Conversation:
         stage = self._liveness.stage
         message = f"The engine showed no sign of life for {silent_s:.0f} s ({stage}) and was killed."
         for line in (message, *kernel_traces(self._engine.worker_pid)):
-            self._rendering.on_log(line)
+            self._log(line)
         self._engine.ask_stacks()
         self._end(EngineHung(message, value=stage, limit=f"{silent_s:.0f} s", action="Try again."))
+
+    def _log(self, line: str) -> None:
+        """A line for the render's log, which must not keep us from what it tells."""
+        try:
+            self._rendering.on_log(line)
+        except Exception:
+            _LOGGER.exception("The engine's log cannot be handed on")
 
     def _end(self, error: PirouetteError) -> None:
         self._error = self._error or error

@@ -277,14 +277,13 @@ class Supervisor:
     def _answered(self, rendering: Rendering, engine: EngineProcess, answer: Result | Failure) -> Result:
         """The render's result or error. A result counts even if a stop came meanwhile: its file is there."""
         self._crashes, self._not_before_s = 0, -math.inf
-        if rendering.stop == "pause" or engine.is_killed:
+        stop = rendering.stop  # once: another may come while we look
+        if stop == "pause" or engine.is_killed:
             self._end_engine(kill=True)
         if isinstance(answer, Result):
             return answer
         error = from_json(answer.error)
-        if rendering.stop == "pause" and not isinstance(error, Cancelled):
-            raise error
-        if rendering.stop is None:
+        if stop is None or (stop == "pause" and not isinstance(error, Cancelled)):
             raise error
         step = _step(error)
         rendering.kept = rendering.kept if step is None else step
@@ -303,9 +302,13 @@ class Supervisor:
         engine, self._engine = self._engine, None
         if engine is None:
             return 0
-        if kill:
-            engine.kill()
-        code = engine.finish(self._patience.grace_s)
+        try:
+            if kill:
+                engine.kill()
+            code = engine.finish(self._patience.grace_s)
+        except Exception:  # of the system; this thread must live, or the next render waits for ever
+            _LOGGER.exception("The engine %d could not be ended in order", engine.pid)
+            code = -9
         self._tell(Off())
         return code
 

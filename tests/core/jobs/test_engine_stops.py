@@ -90,6 +90,18 @@ def test_an_engine_that_does_not_listen_is_killed(make: Make, stop: str, body: s
     assert is_gone(scene.rendering.engine_pid)
 
 
+def test_a_log_that_fails_does_not_keep_an_engine_from_its_end(make: Make, tmp_path: Path) -> None:
+    def broken(line: str) -> None:
+        raise ValueError(line)
+
+    scene = make(engine(f"{KEEPS}\n{HANG}"), SHORT_S)
+    rendering = scene.supervisor.rendering(request(tmp_path), PLAN, on_log=broken)
+    with pytest.raises(Paused) as caught:
+        rendering.run(lambda event: rendering.pause() if isinstance(event, Note) else None)
+    assert caught.value.value == 3
+    assert is_gone(rendering.engine_pid)
+
+
 def test_a_cancelled_engine_that_listens_stays_warm(make: Make) -> None:
     scene = make(engine(POLITE), LONG_S)
     pids = set()

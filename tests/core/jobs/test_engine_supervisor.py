@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from core.errors import BadVideo, Cancelled, EngineDied, EngineError, Paused
+from core.jobs.engine.process import EngineProcess
 from core.jobs.engine.states import Busy, EngineState, Off, Starting, Waiting, Warm
 from core.jobs.engine.supervisor import BACK_OFF_S, Supervisor
 from core.media.disk import part_file
@@ -229,3 +230,22 @@ def test_a_failure_of_the_listener_ends_the_engine_but_not_the_supervisor(watche
         watched.run(request(watched.folder, prompt="while True: check()"), broken)
     assert watched.render() > 0
     assert "Waiting" not in watched.kinds
+
+
+def test_an_engine_that_cannot_be_ended_in_order_does_not_end_the_supervisor(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread alone answers those who wait for a render."""
+    first = watched.render()
+    finish = EngineProcess.finish
+
+    def denied(engine: EngineProcess, grace_s: float) -> int:
+        finish(engine, grace_s)
+        raise PermissionError("Access is denied.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineProcess, "finish", denied)
+        watched.reach(Warm)
+        watched.clock.advance(300)
+        watched.reach(Off)
+    assert watched.render() != first

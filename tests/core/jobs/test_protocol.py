@@ -6,11 +6,12 @@ import io
 import os
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
 from core.codec import to_data
-from core.errors import BadInput
+from core.errors import BadInput, EngineError
 from core.protocol import (
     MAX_MESSAGE_BYTES,
     VERSION,
@@ -25,7 +26,7 @@ from core.protocol import (
     render_message,
     write_message,
 )
-from core.types import Checkpointing, MediaInput, Note, Output, Plan, RenderRequest, Sampling, Size
+from core.types import Checkpointing, Lora, MediaInput, Note, Output, Plan, RenderRequest, Sampling, Size
 
 REQUEST = RenderRequest(MediaInput("ä 舞.png"), MediaInput("b.mp4"), Output("c.mp4"))
 PLAN = Plan("mini", Sampling(4), Size(64, 64), 5)
@@ -56,6 +57,19 @@ def test_requests_and_events_come_out_as_they_went_in() -> None:
     kept = Checkpointing("/tmp/kept", 0.5)
     assert read_render(render_message(REQUEST, PLAN, kept)) == (REQUEST, PLAN, kept)
     assert read_event(event_message(Note("n"))) == Note("n")
+
+
+@pytest.mark.parametrize("place", [(), ("pose",), ("loras", 0)])
+def test_an_older_engine_refuses_what_it_does_not_know(place: tuple[str | int, ...]) -> None:
+    message = render_message(replace(REQUEST, loras=(Lora("a.safetensors"),)), PLAN)
+    inner = message["request"]
+    for name in place:
+        inner = inner[name]
+    inner |= {"mood": None, "moods": []}
+    assert read_render(message)[1] == PLAN, "nothing is asked for"
+    inner["mood"] = "sad"
+    with pytest.raises(EngineError, match="older than the app and does not know mood"):
+        read_render(message)
 
 
 def test_the_length_is_four_bytes_big_endian() -> None:
