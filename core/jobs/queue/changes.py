@@ -105,7 +105,8 @@ def _consequences(moment: Moment, values: Values, state: JobState) -> Values:
     columns: Values = {}
     match state:
         case Running(progress):
-            columns["steps"] = progress.steps or values["steps"]
+            if progress.phase == "sample":  # other phases count other things
+                columns["steps"] = progress.steps
             return columns
         case Done():
             columns |= {"step": values["steps"], "kept_step": 0}

@@ -79,6 +79,7 @@ def render(request, plan, checkpointing, check, emit):
                 raise Paused(value=2)
             time.sleep(0.01)
         while words == "deaf": time.sleep(1)
+    emit(Progress("decode", 1, 7))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(words)
     memory = Memory(1)
@@ -167,6 +168,7 @@ def test_jobs_are_done_in_order_by_one_engine_and_leave_only_their_log(stage: St
     assert isinstance(done.state, Done)
     assert done.plan is not None
     assert done.plan.sampling.steps == 4
+    assert {(row.step, row.steps) for row in stage.queue.rows()} == {(4, 4)}
     assert (out / "one.mp4").read_text() == "one"
     assert "renders one" in stage.log(jobs[0])
     assert "renders two" not in stage.log(jobs[0])
