@@ -115,7 +115,7 @@ def expected_ends(rows: Sequence[JobRow], now: datetime, opening: datetime | Non
 def progress_of(row: JobRow) -> str:
     """``sample 12/40`` of a running job, ``from 12/40`` of one that goes on there."""
     if row.state == "running":
-        return f"{row.phase} {row.step}/{row.steps}" if row.step and row.steps else row.phase
+        return f"{row.phase} {row.step}/{row.steps}" if row.phase == "sample" and row.steps else row.phase
     if row.step and row.state != "done":
         return f"from {row.step}/{row.steps}"
     return ""
