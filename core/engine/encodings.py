@@ -1,8 +1,8 @@
 """What the encoders give, kept in the app's cache by content: a hit has the bits that computing would have.
 
 The key names all that decides the bits: what is encoded before any preparation, whose weights encode it and
-how, torch, the device, threads and flags. So a hit also spares preparing the pictures, and an encoder that
-is read on demand is not read at all.
+how, the libraries, the device, threads and flags. So a hit also spares preparing the pictures, and an encoder
+that is read on demand is not read at all.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from torch import Tensor
 from core.cache import Cache, cache_key
 from core.engine.interfaces import Check, ModelBundle, never
 from core.engine.kernels import Kernels
+from core.engine.record import version_of
 from core.types import Plan
 
 Part = Literal["text_encoder", "image_encoder", "vae"]
 # Counts up when the preparation in ``conditioning.py``, an encoder's code or the storage gives other bits.
 _VERSION: Final = "1"
 _NAME: Final = "encoding"
+# Whose code prepares and encodes; torch stands in ``Kernels``.
+_LIBRARIES: Final = ("diffusers", "transformers", "tokenizers", "ftfy", "pillow")
 _LOG = logging.getLogger(__name__)
 
 
@@ -61,7 +64,9 @@ class Encodings:
         if found is not None:
             return found, True
         made = encode()
-        self.cache.put(key, save({_NAME: made.cpu().contiguous()}))
+        stored = made.cpu().contiguous()
+        if torch.isfinite(stored).all():  # a GPU that failed once must not spoil all later renders
+            self.cache.put(key, save({_NAME: stored}))
         return made, False
 
 
@@ -69,7 +74,8 @@ def encodings_of(
     bundle: ModelBundle, plan: Plan, device: torch.device, kernels: Kernels, cache: Cache | None
 ) -> Encodings:
     """The cache for the encoders of ``bundle`` as ``plan`` has them compute on ``device``."""
-    common = json.dumps({"device": device.type, **kernels.to_data()}, sort_keys=True)
+    versions = {name: version_of(name) for name in _LIBRARIES}
+    common = json.dumps({"device": device.type, **versions, **kernels.to_data()}, sort_keys=True)
     ids = bundle.part_ids
     told: dict[str, tuple[object, ...]] = {
         "text_encoder": (ids.get("tokenizer"), plan.text_on),

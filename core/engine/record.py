@@ -23,7 +23,7 @@ def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict
         "schema": SCHEMA,
         "request": to_data(without_folders(request)),
         "plan": to_data(plan_to_keep(plan)),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES},
         "notes": list(notes),
     }
 
@@ -63,7 +63,8 @@ def plan_to_keep(plan: Plan) -> Plan:
     )
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Of an installed package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -75,19 +75,20 @@ class UMT5TextEncoder:
         self._tokenizer = tokenizer
         self._text_len = text_len
         self._model: UMT5EncoderModel | None = None
-        self._encodings: dict[str, Tensor] = {}
+        self._encodings: dict[tuple[str, int], Tensor] = {}
 
     def encode(self, prompt: str) -> Tensor:
         """-> [n, text_dim] float32 on the CPU, n the true number of tokens, at most ``text_len``."""
         text = clean(prompt)
-        if text not in self._encodings:
+        key = text, torch.get_num_threads()  # which decide bits, and may be another render's
+        if key not in self._encodings:
             if len(self._encodings) >= KEPT_ENCODINGS:
                 self._encodings.pop(next(iter(self._encodings)))
             if self._model is None:
                 self._model = self._load()
             ids = self._tokenizer(text, truncation=True, max_length=self._text_len, add_special_tokens=True)
-            self._encodings[text] = encode_ids(self._model, torch.tensor(ids["input_ids"])).cpu()
-        return self._encodings[text]
+            self._encodings[key] = encode_ids(self._model, torch.tensor(ids["input_ids"])).cpu()
+        return self._encodings[key]
 
     def release(self) -> None:
         """Drop the weights; encodings of recent prompts stay."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,31 @@ def test_a_damaged_entry_is_made_again(cache: Cache, entry: bytes) -> None:
     found, hit = encodings.get("vae", lambda: ("pictures",), lambda: torch.zeros(3))
     assert hit
     assert torch.equal(found, value)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_a_failing_gpu_made_is_not_kept(cache: Cache, bad: float) -> None:
+    encodings = Encodings(cache, {"vae": "weights"})
+    made, _ = encodings.get("vae", lambda: ("pictures",), lambda: torch.tensor([1.0, bad]))
+    assert not torch.isfinite(made).all()
+    found, hit = encodings.get("vae", lambda: ("pictures",), lambda: torch.ones(2))
+    assert not hit
+    assert torch.equal(found, torch.ones(2))
+
+
+@pytest.mark.parametrize("library", ["diffusers", "transformers", "tokenizers", "ftfy", "pillow"])
+def test_another_version_of_a_library_gives_other_encodings(
+    plan: Plan, cache: Cache, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    bundle = load_bundle(plan, CPU, Hooks(), tiny_sizes())
+    before = encodings_of(bundle, plan, CPU, KERNELS, cache).encoders
+    assert importlib.metadata.version(library)
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.0" if name == library else version(name)
+    )
+    after = encodings_of(bundle, plan, CPU, KERNELS, cache).encoders
+    assert before.keys() == after.keys()
+    assert all(before[part] != after[part] for part in before)
 
 
 def test_nothing_is_hashed_or_kept_for_parts_whose_weights_are_unknown(cache: Cache) -> None:

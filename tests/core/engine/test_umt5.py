@@ -101,6 +101,26 @@ def test_weights_are_read_on_demand_and_let_go(tokenizer_folder: Path) -> None:
     assert len(loads) == 2
 
 
+def test_what_other_threads_computed_is_computed_again(tokenizer_folder: Path) -> None:
+    """A render that goes on with the threads of its state must get their bits, in a warm engine too."""
+    loads: list[int] = []
+
+    def load() -> UMT5EncoderModel:
+        loads.append(torch.get_num_threads())
+        return model()
+
+    encoder = UMT5TextEncoder(load, load_tokenizer(tokenizer_folder))
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            encoder.encode("a girl dances")
+            encoder.release()
+    finally:
+        torch.set_num_threads(before)
+    assert loads == [1, 2]
+
+
 def test_long_prompts_are_cut_with_the_end_mark_kept(tokenizer_folder: Path) -> None:
     encoder = UMT5TextEncoder(model, load_tokenizer(tokenizer_folder), text_len=6)
     features = encoder.encode("a girl " * 50)
