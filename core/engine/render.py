@@ -24,7 +24,7 @@ from core.engine.kernels import Kernels
 from core.engine.machine import pick_device
 from core.engine.phases import Emit, Notes, PhaseClock, Pictures
 from core.engine.pipeline import count_forwards, decode, forwards_before, generate
-from core.engine.record import describe
+from core.engine.record import describe, version_of
 from core.engine.sampling.state import LATENTS
 from core.media.audio import SoundClip, read_sound
 from core.media.images import load_reference
@@ -183,8 +183,14 @@ class _Work:
     def _kernels(self) -> Kernels:
         """As they are now."""
         text_device = "cpu" if self.plan.text_on == "cpu" else self.device.type
-        tile, dtype = self.plan.vae_tile, self.plan.vae_dtype
-        return Kernels.now(self.device, vae_tile=tile, vae_dtype=dtype, text_device=text_device)
+        return Kernels.now(
+            self.device,
+            vae_tile=self.plan.vae_tile,
+            vae_dtype=self.plan.vae_dtype,
+            text_device=text_device,
+            pirouette=version_of("pirouette-studio"),
+            diffusers=version_of("diffusers"),  # samplers
+        )
 
     def _sampled(self, found: Stored | None) -> Progress:
         """How far sampling is where it begins or goes on."""

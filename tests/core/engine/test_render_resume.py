@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -308,3 +310,23 @@ def test_where_the_weights_stand_does_not_matter_and_tiles_are_told(
     assert "tiles of the video autoencoder" in result.notes[-1]
     assert result.settings["notes"][-1] == result.notes[-1]
     assert data
+
+
+@pytest.mark.parametrize(
+    ("package", "told"), [("pirouette-studio", "the version of Pirouette"), ("diffusers", "of diffusers")]
+)
+def test_a_state_of_another_version_is_gone_on_with_and_told(
+    stage: Callable[[str], Stage],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    told: str,
+) -> None:
+    made = stage("rcm_ode")
+    made.run(tmp_path)
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.0" if name == package else version(name)
+    )
+    result = made.run(tmp_path)
+    assert made.sampled()[0].step == made.plan.sampling.steps
+    assert told in result.notes[-1]
