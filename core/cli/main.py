@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from core.cli.console import print_error
 from core.errors import Cancelled, EngineError, PirouetteError
@@ -16,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (0, 1, 2, 3, 4, 5 or 130); prints no traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    _write_any_name(sys.stdout)
     try:
         # Takes a second: imported here, so that an impatient Ctrl-C gets its answer too.
         from core.cli.arguments import parse
@@ -39,3 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             ),
             as_json,
         )
+
+
+def _write_any_name(stream: TextIO) -> None:
+    """Names may have letters that an old code page lacks: they are shown escaped, and stop no command."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")

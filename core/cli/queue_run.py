@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import queue as inboxes
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TextIO
 
 from core.cli.console import ProgressLine, print_json
 from core.cli.queue_console import opened, short
 from core.cli.rendering import summary
 from core.cli.signals import terminated_like_ctrl_c
 from core.codec import to_data
-from core.errors import BadSetting, Cancelled, from_json
+from core.errors import BadSetting, Cancelled, PirouetteError, from_json
 from core.hardware import parse_device
 from core.jobs.queue.job import FINISHED, name_of
 from core.jobs.queue.queue import Queue
@@ -96,16 +99,19 @@ def _follow(runner: QueueRunner, inbox: Inbox, screen: _Screen) -> Summary | Bas
             continue
         except KeyboardInterrupt:
             asked += 1
-            screen.close()
+            # First of all: the terminal, and with it the place for words, may be gone.
             if asked == 1:
-                print("Pausing ... (once more kills the engine)", file=sys.stderr)
                 runner.stop(pause_current=True)
+                screen.say("Pausing ... (once more kills the engine)")
             else:
                 runner.force_stop()
 
 
 class _Screen:
-    """Lines for people on standard error; what is finished on standard output, as paths or as JSON."""
+    """Lines for people on standard error; what is finished on standard output, as paths or as JSON.
+
+    Nothing that goes wrong here stops a render: who reads may leave, and jobs may be removed meanwhile.
+    """
 
     def __init__(self, queue: Queue, as_json: bool) -> None:
         self._queue = queue
@@ -113,6 +119,7 @@ class _Screen:
         self._line = ProgressLine(sys.stderr)
         self._notes: set[str] = set()
         self._told_hold: tuple[str, object] | None = None
+        self._names: dict[str, str] = {}
 
     def show(self, news: tuple[str, RenderEvent | JobState] | Hold | None) -> None:
         """Print what is worth printing."""
@@ -125,19 +132,24 @@ class _Screen:
                 pass  # the checks and the engine say the same
             case (_, (Progress() | Note()) as event):
                 self._notes |= {event.text} if isinstance(event, Note) else set()
-                self._line.show(event)
+                _printed(sys.stderr, lambda: self._line.show(event))
             case (job_id, state):
                 self._state(job_id, state)
 
+    def say(self, text: str) -> None:
+        """Print one line for people."""
+        self.close()
+        _printed(sys.stderr, lambda: print(text, file=sys.stderr, flush=True))
+
     def close(self) -> None:
         """End the line that is being rewritten."""
-        self._line.close()
+        _printed(sys.stderr, self._line.close)
 
     def _hold(self, hold: Hold) -> None:
         """Each reason once: the time that is left changes at every look."""
         if self._told_hold != (hold.kind, hold.until):
             self._told_hold = (hold.kind, hold.until)
-            self._say(hold.words)
+            self.say(hold.words)
 
     def _state(self, job_id: str, news: Any) -> None:
         match news:
@@ -146,7 +158,7 @@ class _Screen:
             case Done(result):
                 self._end(job_id, news, "done")
                 if not self._json:
-                    print(result.output, flush=True)
+                    _printed(sys.stdout, lambda: print(result.output, flush=True))
             case Failed(failure):
                 self._end(job_id, news, f"failed. {from_json(failure.error).sentence()}")
             case Interrupted(_, step, reason):
@@ -160,25 +172,40 @@ class _Screen:
         self.close()
         self._line = ProgressLine(sys.stderr)
         self._notes = set()
-        self._say(self._title(job_id))
+        self.say(self._title(job_id))
 
     def _end(self, job_id: str, state: JobState, words: str) -> None:
-        self._say(f"{self._title(job_id)}: {words}")
+        self.say(f"{self._title(job_id)}: {words}")
         if self._json and name_of(state) in FINISHED:
-            print_json(_finished_data(self._queue, job_id, state))
-            sys.stdout.flush()
+            data = _finished_data(job_id, self._name(job_id), state)
+            _printed(sys.stdout, lambda: print_json(data))
+            _printed(sys.stdout, sys.stdout.flush)
 
     def _title(self, job_id: str) -> str:
-        return f"{self._queue.get(job_id).name} ({short(job_id)})"
+        return f"{self._name(job_id)} ({short(job_id)})"
 
-    def _say(self, text: str) -> None:
-        self.close()
-        print(text, file=sys.stderr, flush=True)
+    def _name(self, job_id: str) -> str:
+        """As it is called now; a job that has just been removed, as it was called."""
+        with suppress(PirouetteError):
+            self._names[job_id] = self._queue.get(job_id).name
+        return self._names.get(job_id, "a removed job")
 
 
-def _finished_data(queue: Queue, job_id: str, state: JobState) -> dict[str, Any]:
+def _printed(stream: TextIO, action: Callable[[], None]) -> None:
+    """Print; where nobody reads any more (a closed terminal, the end of a pipe) it goes on without."""
+    try:
+        action()
+    except OSError:
+        # To nowhere, so that it cannot fail again, not even when Python ends.
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+def _finished_data(job_id: str, name: str, state: JobState) -> dict[str, Any]:
     """One line of ``--json``."""
-    data: dict[str, Any] = {"id": job_id, "name": queue.get(job_id).name, "state": name_of(state)}
+    data: dict[str, Any] = {"id": job_id, "name": name, "state": name_of(state)}
     match state:
         case Done(result):
             data["result"] = summary(result)
@@ -207,6 +234,8 @@ def _tell_end(outcome: Summary) -> int:
 def _wait_for_others(queue: Queue, options: argparse.Namespace) -> None:
     """Runners on different devices do not meet: one that names its device is left to the leases."""
     told = False
+    if options.device != "any" and (other := queue.other_runner(None)) is not None:
+        print(f"{other.capitalize()} works the queue, too; on one device they take turns.", file=sys.stderr)
     while options.device == "any" and (other := queue.other_runner(None)) is not None:
         if not options.wait:
             raise BadSetting(

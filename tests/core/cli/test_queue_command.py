@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -401,3 +402,14 @@ def test_progress_in_words() -> None:
     assert progress_of(row("running", phase="load")) == "load"
     assert progress_of(row("paused", step=3)) == "from 3/10"
     assert progress_of(row("done", step=10)) == ""
+
+
+def test_a_name_that_the_terminal_cannot_show_stops_no_command(ask: Ask, files: list[str]) -> None:
+    ask("add", *files, "--name", "踊り")
+    for extra in ([], ["--json"]):
+        old_terminal = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+        command = [sys.executable, "-m", "core.cli", "queue", "list", *extra]
+        shown = subprocess.run(command, env=old_terminal, capture_output=True, check=True).stdout.decode(
+            "cp1252"
+        )
+        assert "\\u8e0a\\u308a" in shown

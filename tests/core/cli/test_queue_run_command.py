@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import queue as inboxes
@@ -25,6 +27,7 @@ from core.jobs.queue.queue import Queue
 from core.jobs.queue.run import Summary
 from core.jobs.queue.waiting import Hold
 from core.media.probe import probe_video
+from core.types import Cancelled as CancelledState
 from core.types import Note, Progress, Running
 
 pytestmark = pytest.mark.usefixtures("tiny_mini")
@@ -219,3 +222,63 @@ def test_progress_of_each_job_has_its_title(files: list[str], capsys: pytest.Cap
     news = [(job["id"], Running(Progress("start"))), (job["id"], Progress("load")), Summary()]
     follow(*news)
     assert capsys.readouterr().err.splitlines() == [f"mine ({job['id'][:8]})", "loading the model"]
+
+
+def test_a_job_that_is_removed_meanwhile_stops_no_other(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = add(capsys, *files, "--name", "mine")["id"]
+    with Queue() as queue:
+        screen = queue_run._Screen(queue, as_json=True)
+        screen.show((job, Running(Progress("start"))))
+        queue.remove([job])
+        screen.show((job, CancelledState()))
+        screen.show(("0" * 32, CancelledState()))
+    shown = capsys.readouterr()
+    assert [json.loads(line)["name"] for line in shown.out.splitlines()] == ["mine", "a removed job"]
+    assert f"mine ({job[:8]}): cancelled" in shown.err
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_closed_terminal_takes_no_words_and_yet_everything_is_left_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Gone())
+    monkeypatch.setattr(sys, "stdout", Gone())
+    news = [("", Note("A note.")), ("0" * 32, CancelledState()), KeyboardInterrupt(), KeyboardInterrupt()]
+    end, calls = follow(*news, Summary(reason="stopped"))
+    assert isinstance(end, Cancelled)
+    assert calls == ["stop True", "force"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a terminal")
+def test_a_render_whose_terminal_is_closed_keeps_its_state(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pty  # not there on Windows
+
+    job = add(capsys, *files, "--steps", "30")
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "core.cli", "queue", "run"])
+    with os.fdopen(screen, "rb", 0) as shown:
+        read_until(shown, rb"sampling .* [2-9]/30")
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    state, step = state_of(job["id"])
+    assert state == "queued"
+    assert 0 < step < 30
+
+
+def test_another_process_on_perhaps_another_device_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Queue, "other_runner", lambda *_: "process 7")
+    assert main(["queue", "run", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err.splitlines()[0].startswith("Process 7 works the queue, too;")
