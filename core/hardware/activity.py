@@ -51,6 +51,18 @@ def cpu_seconds(pid: int) -> float | None:
     return sum(map(_own_seconds, family))
 
 
+def read_bytes(pid: int) -> int | None:
+    """What drives have read for a process, pages of mapped files and of swap too; None where not known.
+
+    macOS does not tell, Windows leaves out pages.
+    """
+    try:
+        counters = getattr(psutil.Process(pid), "io_counters", None)
+        return None if counters is None else int(counters().read_bytes)
+    except (psutil.Error, OSError, NotImplementedError):
+        return None
+
+
 def _own_seconds(process: psutil.Process) -> float:
     try:
         return float(sum(process.cpu_times()[:4]))  # user and system, its own and of ended children

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.errors import EngineHung, PirouetteError
 from core.hardware import Device
-from core.hardware.activity import cpu_seconds, gpu_busy
+from core.hardware.activity import cpu_seconds, gpu_busy, read_bytes
 from core.jobs.engine.liveness import Limits, Liveness, stage_of
 from core.jobs.engine.mailbox import Clock, Mailbox
 from core.jobs.engine.process import Ended, EngineProcess, Heard
@@ -42,11 +42,12 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Signs:
-    """What the system tells of ``engine``: processor time in seconds, and whether a GPU works for it."""
+    """What the system tells of ``engine``; see ``Liveness.look``."""
 
     engine: EngineProcess
     cpu_s: float | None
     gpu_busy: bool | None
+    read_bytes: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +131,9 @@ class Conversation:
                 return None if answer is None else Ending(answer, begun=True)
             case Ended(engine, error) if engine is self._engine:
                 return Ending(error=self._error or error, begun=self._begun)
-            case Signs(engine, cpu_s, busy) if engine is self._engine:
+            case Signs(engine) if engine is self._engine:
                 self._gathering = False
-                self._look(cpu_s, busy)
+                self._look(item)
             case Asked(rendering) if rendering is self._rendering:
                 self._heed_stop()
         return None
@@ -203,12 +204,13 @@ class Conversation:
             self._kill()
         elif now_s >= self._next_look_s():
             self._look_s = now_s + self._limits.tick_s
-            self._look(None, None)
+            self._look(None)
             self._gather()
 
-    def _look(self, cpu_s: float | None, busy: bool | None) -> None:
+    def _look(self, signs: Signs | None) -> None:
         now_s = self._clock.now()
-        if self._liveness.look(now_s, cpu_s, busy) == "hung" and self._error is None and self._gone_s is None:
+        told = () if signs is None else (signs.cpu_s, signs.gpu_busy, signs.read_bytes)
+        if self._liveness.look(now_s, *told) == "hung" and self._error is None and self._gone_s is None:
             self._give_up(self._liveness.silent_s(now_s))
 
     def _gather(self) -> None:
@@ -221,7 +223,8 @@ class Conversation:
         busy = None
         if self._device.kind != "cpu":
             busy = gpu_busy(self._device.uuid, self._engine.worker_pid)
-        self._mailbox.post(Signs(self._engine, cpu_seconds(self._engine.pid), busy))
+        pid, worker = self._engine.pid, self._engine.worker_pid
+        self._mailbox.post(Signs(self._engine, cpu_seconds(pid), busy, read_bytes(worker)))
 
     def _give_up(self, silent_s: float) -> None:
         """The engine hangs: leave what is known in the log, then kill it."""

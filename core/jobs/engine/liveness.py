@@ -1,7 +1,8 @@
 """Tells a busy engine from one that hangs, by signs of life that others gather. Pure logic over given times.
 
 A heartbeat is the usual sign, but a long call into a library may hold the interpreter and keep it from
-beating. So the engine hangs only when its processor time does not grow and its GPU does nothing either.
+beating. So the engine hangs only when its processor time does not grow, its GPU does nothing and no drive
+reads for it either: a machine that is short of memory may fetch pages of the interpreter for long.
 Getting ready has longer limits: pages of a mapped file that come from a slow drive, or a library that is
 loaded from it, stop the interpreter without using the processor.
 """
@@ -80,6 +81,7 @@ class Liveness:
         self._looked_s = now_s
         self._sign_s = now_s
         self._cpu: tuple[float, float] | None = None
+        self._read_bytes: int | None = None
 
     @property
     def stage(self) -> Stage:
@@ -106,18 +108,32 @@ class Liveness:
         """When the verdict will be hung if no sign of life comes."""
         return self._sign_s + self._limits.of(self._stage)
 
-    def look(self, now_s: float, cpu_s: float | None = None, gpu_busy: bool | None = None) -> Verdict:
+    def look(
+        self,
+        now_s: float,
+        cpu_s: float | None = None,
+        gpu_busy: bool | None = None,
+        read_bytes: int | None = None,
+    ) -> Verdict:
         """The verdict; call it every ``tick_s``, and when it is due.
 
         Args:
             cpu_s: processor time that the engine and its children have taken; None where not known.
             gpu_busy: whether the GPU works for it; None where not known.
+            read_bytes: what drives have read for it; None where not known.
         """
         late = now_s - self._looked_s > self._limits.tick_s + self._limits.late_s
         self._looked_s = now_s
-        if late or gpu_busy or self._computes(now_s, cpu_s):
+        reads = self._reads(read_bytes)
+        if late or gpu_busy or reads or self._computes(now_s, cpu_s):
             self._begin(now_s, cpu_s)
         return "hung" if now_s >= self.due_s else "busy"
+
+    def _reads(self, read_bytes: int | None) -> bool:
+        """Whether more was read than when this was last known."""
+        before = self._read_bytes
+        self._read_bytes = before if read_bytes is None else read_bytes
+        return before is not None and read_bytes is not None and read_bytes > before
 
     def _computes(self, now_s: float, cpu_s: float | None) -> bool:
         """Whether it takes more than idle threads do. A sum that shrinks tells of a child that has ended."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nvml_double import NVMLError, fake_nvml
 
-from core.hardware.activity import cpu_seconds, gpu_busy
+from core.hardware.activity import cpu_seconds, gpu_busy, read_bytes
 from core.hardware.oom_kills import oom_kills
 
 UUIDS = {0: "GPU-first", 1: "GPU-second"}
@@ -95,3 +95,11 @@ def test_kills_are_counted_on_the_machine_and_in_our_group(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert oom_kills(tmp_path) == 3 + 5 + 11
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count otherwise")
+def test_what_drives_read_for_a_process_is_told() -> None:
+    read = read_bytes(os.getpid())
+    assert read is not None
+    assert read >= 0
+    assert read_bytes(2**22 + 1) is None

@@ -65,6 +65,16 @@ def test_a_forward_of_ten_minutes_on_the_gpu_alone_is_busy() -> None:
     assert {liveness.look(tick * TICK_S, 0.0, tick % 20 == 0) for tick in range(1, ticks)} == {"busy"}
 
 
+def test_pages_that_come_from_a_slow_drive_are_a_sign_of_life() -> None:
+    """With memory short even the interpreter's own pages are fetched, which takes no processor time."""
+    liveness = sampling()
+    verdicts = [
+        liveness.look(tick * TICK_S, 0.0, False, read_bytes=min(tick, 100) // 20 * 4096)
+        for tick in range(1, 129)
+    ]
+    assert verdicts == ["busy"] * 127 + ["hung"]  # 14 s after the last page, at 50 s
+
+
 def test_what_cannot_be_known_is_no_sign_of_life() -> None:
     liveness = sampling()
     verdicts = [liveness.look(tick * TICK_S, None, None) for tick in range(1, 29)]
