@@ -18,8 +18,9 @@ from core.errors import BadSetting
 from core.jobs.preflight import check
 from core.jobs.queue.expand import expand, free_output
 from core.jobs.queue.inputs import adopt, adopt_all
-from core.jobs.queue.job import Job
+from core.jobs.queue.job import Job, name_of
 from core.jobs.queue.names import result_name, same_name_key
+from core.jobs.queue.order import check_priority
 from core.jobs.queue.queue import Queue
 from core.settings import places
 from core.types import Plan, RenderRequest
@@ -27,6 +28,7 @@ from core.types import Plan, RenderRequest
 
 def add(options: argparse.Namespace) -> int:
     """``pirouette queue add``: checks everything first, then queues all or none."""
+    _check(options)
     with opened() as queue:
         requests = wanted(options, queue.outputs())
         plans, notes = _checked(requests)
@@ -52,9 +54,10 @@ def add(options: argparse.Namespace) -> int:
 
 def edit(options: argparse.Namespace) -> int:
     """``pirouette queue edit``: only what is given changes."""
+    _check(options)
     with opened() as queue:
         job = queue.get(options.id)
-        changes = changes_anything(options)
+        changes = changes_anything(options) or options.overwrite
         if not changes and options.name is None and options.priority is None:
             raise BadSetting(
                 "Nothing to change is given.", value="no option", action="See `pirouette queue edit --help`."
@@ -66,11 +69,15 @@ def edit(options: argparse.Namespace) -> int:
             queue.rename(job.id, options.name)
         if options.priority is not None:
             queue.set_priority(job.id, options.priority)
-        return tell(queue, [job.id], options.json)
+        code = tell(queue, [job.id], options.json)
+        if name_of(job.state) in ("failed", "cancelled") and not options.json:
+            print(f"It is rendered after `pirouette queue retry {short(job.id)}`.", file=sys.stderr)
+        return code
 
 
 def duplicate(options: argparse.Namespace) -> int:
     """``pirouette queue duplicate``: the same again, with the changes that are given and its own output."""
+    _check(options)
     with opened() as queue:
         job = queue.get(options.id)
         request, plan = _changed(queue, job, options, own_output=True)
@@ -109,6 +116,18 @@ def names_of(requests: Sequence[RenderRequest], name: str | None) -> list[str]:
     return [name] if len(requests) == 1 else [f"{name} {number}" for number in range(1, len(requests) + 1)]
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Before anything is done, for what is told only after that would be done by half."""
+    if options.name is not None and not (options.name.strip() and options.name.isprintable()):
+        raise BadSetting(
+            "This is no name for a job.",
+            value=repr(options.name),
+            limit="one line of letters",
+            action="Give another one, or leave --name out.",
+        )
+    check_priority(getattr(options, "priority", None) or 0)
+
+
 def _checked(requests: Sequence[RenderRequest]) -> tuple[list[Plan | None], list[str]]:
     """The plans of all, and what is to be known, each thing once.
 
@@ -139,7 +158,8 @@ def _changed(
     if options.output:
         output = Path(options.output).absolute()
         _refuse_taken(output, options.overwrite, taken)
-        request = replace(request, output=replace(request.output, path=str(output)))
+        # That another file may be replaced says nothing of this one.
+        request = replace(request, output=replace(request.output, path=str(output), overwrite=False))
     elif own_output:
         path = free_output(_renamed(job.request, request), {*taken, Path(job.request.output.path)})
         request = replace(request, output=replace(request.output, path=str(path), overwrite=False))

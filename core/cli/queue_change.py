@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +28,7 @@ def pause(options: argparse.Namespace) -> int:
         if options.after_current:
             return _set_held(queue, True, options.json)
         ids = _ids(queue, options.ids)
-        for job_id in ids:
-            queue.pause(job_id)
+        _each(ids, queue.pause)
         return tell(queue, ids, options.json)
 
 
@@ -42,8 +42,7 @@ def resume(options: argparse.Namespace) -> int:
             queue.set_setting(HELD, False)
         else:
             ids = _ids(queue, options.ids)
-        for job_id in ids:
-            queue.resume(job_id)
+        _each(ids, queue.resume)
         code = tell(queue, ids, options.json)
         if not options.json:
             tell_who_runs(queue)
@@ -54,8 +53,7 @@ def cancel(options: argparse.Namespace) -> int:
     """``pirouette queue cancel``."""
     with opened() as queue:
         ids = _ids(queue, options.ids)
-        for job_id in ids:
-            queue.cancel(job_id, keep=options.keep, now=options.now)
+        _each(ids, lambda job_id: queue.cancel(job_id, keep=options.keep, now=options.now))
         return tell(queue, ids, options.json)
 
 
@@ -66,7 +64,8 @@ def retry(options: argparse.Namespace) -> int:
         if options.lighter is None:
             _refuse_shared_output(queue, job)
             return tell(queue, [queue.retry(job.id).id], options.json)
-        if not 1 <= options.lighter <= max(1, len(job.proposals)):
+        _refuse_without_proposals(job)
+        if not 1 <= options.lighter <= len(job.proposals):
             raise BadSetting(
                 f"'{job.name}' has no lighter way {options.lighter}.",
                 value=options.lighter,
@@ -127,6 +126,12 @@ def hold(options: argparse.Namespace) -> int:
 
 def schedule(options: argparse.Namespace) -> int:
     """``pirouette queue schedule``: shows, changes what is given, or clears."""
+    if options.off and _schedule_given(options):
+        raise BadSetting(
+            "--off clears the schedule, so nothing else can be set with it.",
+            value="--off with other options",
+            action="Leave --off out; `--idle-gpu 0` and `--days all` clear only these.",
+        )
     with opened() as queue:
         if options.off:
             save_schedule(queue, Schedule())
@@ -188,12 +193,34 @@ def _ids(queue: Queue, texts: list[str]) -> list[str]:
     return list(dict.fromkeys(queue.get(text).id for text in texts))
 
 
+def _each(ids: list[str], change: Callable[[str], object]) -> None:
+    """Each one that can be changed; the first that cannot is told after that."""
+    refused: list[BadSetting] = []
+    for job_id in ids:
+        try:
+            change(job_id)
+        except BadSetting as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
+
+
 def _either(ids: list[str], all_of_them: bool, option: str) -> None:
     if bool(ids) == all_of_them:
         raise BadSetting(
             f"Either IDs or {option} must be given.",
             value=", ".join(ids) or "nothing",
             action="`pirouette queue list` shows the ids.",
+        )
+
+
+def _refuse_without_proposals(job: Job) -> None:
+    if not job.proposals:
+        raise BadSetting(
+            f"'{job.name}' has no lighter ways.",
+            value=name_of(job.state),
+            limit="a render that failed for want of memory",
+            action=f"Edit it: `pirouette queue edit {short(job.id)} --frames N`, or with a smaller --size.",
         )
 
 

@@ -19,7 +19,9 @@ from core.jobs.queue.waiting import moment
 UNFINISHED: Final[tuple[StateName, ...]] = tuple(name for name in STATE_NAMES if name not in FINISHED)
 _SHORTEST_ID: Final = 8
 _LONGEST_NAME: Final = 40
+_SHORTEST_NAME: Final = 8
 _HEADINGS: Final = ("ID", "STATE", "PROGRESS", "NAME", "SIZE", "FRAMES", "STEPS", "TIME", "END")
+_NAME: Final = _HEADINGS.index("NAME")
 _RIGHT: Final = (5, 6, 7)
 # What is left of a render when only pictures have to be made of the latents; the estimate tells it not apart.
 _SHARE_AFTER_SAMPLING: Final = 0.05
@@ -84,11 +86,24 @@ def row_data(row: JobRow, end: datetime | None) -> dict[str, Any]:
     }
 
 
-def job_table(rows: Sequence[JobRow], ends: Mapping[str, datetime], now: datetime) -> list[str]:
-    """The list of jobs; no lines where there are none."""
+def job_table(
+    rows: Sequence[JobRow], ends: Mapping[str, datetime], now: datetime, columns: int | None = None
+) -> list[str]:
+    """The list of jobs; no lines where there are none.
+
+    Args:
+        columns: of the terminal, for which names are cut; None where there is none.
+    """
     if not rows:
         return []
-    return table([_HEADINGS, *(_cells(row, ends.get(row.id), now) for row in rows)], right=_RIGHT)
+    cells = [list(_HEADINGS), *(_cells(row, ends.get(row.id), now) for row in rows)]
+    longest = _LONGEST_NAME
+    if columns is not None:
+        widths = [max(len(line[at]) for line in cells) for at in range(len(_HEADINGS)) if at != _NAME]
+        longest = min(max(columns - sum(widths) - 2 * len(widths), _SHORTEST_NAME), longest)
+    for line in cells:
+        line[_NAME] = _cut(line[_NAME], longest)
+    return table(cells, right=_RIGHT)
 
 
 def expected_ends(rows: Sequence[JobRow], now: datetime, opening: datetime | None) -> dict[str, datetime]:
@@ -139,21 +154,24 @@ def _share_left(row: JobRow) -> float:
     return 1 - min(row.step / row.steps, 1.0) if row.steps else 1.0
 
 
-def _cells(row: JobRow, end: datetime | None, now: datetime) -> tuple[str, ...]:
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _cells(row: JobRow, end: datetime | None, now: datetime) -> list[str]:
     ended = local_time(row.ended)
     when = ended or end
-    name = row.name if len(row.name) <= _LONGEST_NAME else f"{row.name[: _LONGEST_NAME - 1]}…"
-    return (
+    return [
         short(row.id),
         row.state,
         progress_of(row),
-        " ".join(name.split()),
+        " ".join(row.name.split()),
         f"{row.width}x{row.height}" if row.width else "",
         str(row.frames or ""),
         str(row.steps or ""),
         "" if row.time_s is None else duration(row.time_s),
         "" if when is None else _when(when, now),
-    )
+    ]
 
 
 def _when(then: datetime, now: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from datetime import datetime
 from typing import Any
@@ -45,9 +46,11 @@ def list_jobs(options: argparse.Namespace) -> int:
         shown = [row_data(row, ends.get(row.id)) for row in rows]
         print_json({"jobs": shown, "counts": counts, "held": held, "runner": runner})
         return 0
-    for line in job_table(rows, ends, now):
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in job_table(rows, ends, now, columns):
         print(line)
-    _tell_rest(counts, rows, held, runner)
+    filtered = bool(options.state or options.search)
+    _tell_rest(counts, rows, filtered, held, runner)
     return 0
 
 
@@ -90,11 +93,17 @@ def _ends(queue: Queue, now: datetime) -> dict[str, datetime]:
     return expected_ends(queue.rows(UNFINISHED), now, closed_until(schedule, now))
 
 
-def _tell_rest(counts: dict[str, int], rows: list[JobRow], held: bool, runner: str | None) -> None:
+def _nothing(counts: dict[str, int], filtered: bool) -> str:
+    if not any(counts.values()):
+        return "The queue is empty."
+    return "No job in the queue is like that." if filtered else "Nothing is ahead."
+
+
+def _tell_rest(
+    counts: dict[str, int], rows: list[JobRow], filtered: bool, held: bool, runner: str | None
+) -> None:
     if not rows:
-        print(
-            "No such job is in the queue." if any(counts.values()) else "The queue is empty.", file=sys.stderr
-        )
+        print(_nothing(counts, filtered), file=sys.stderr)
     shown = {row.state for row in rows}
     rest = ", ".join(f"{counts[name]} {name}" for name in FINISHED if counts.get(name) and name not in shown)
     if rest:

@@ -191,7 +191,8 @@ def add_changes(parser: argparse.ArgumentParser) -> None:
 def changed(request: RenderRequest, options: argparse.Namespace) -> RenderRequest:
     """The request with what the options of ``add_changes`` say; everything else stays.
 
-    Keypoints belong to their clip or picture: another one drops them unless new ones are given.
+    Keypoints belong to their clip or picture: another one drops them unless new ones are given. So does that
+    a clip is a driving one, which may only have been seen by its keypoints.
 
     Raises:
         BadSetting: a value that cannot be read, or ``--reset`` of something that has no default.
@@ -201,6 +202,8 @@ def changed(request: RenderRequest, options: argparse.Namespace) -> RenderReques
     for files, keypoints in (("motion", "keypoints"), ("reference", "reference_keypoints")):
         if files in given and keypoints not in given:
             resets.add(keypoints)
+    if "motion" in given and "motion_kind" not in given and request.motion_kind == "driving":
+        resets.add("motion_kind")
     values = {name: getattr(options, name) if name in given else options.defaults[name] for name in FIELDS}
     fresh = request_of(
         argparse.Namespace(**values),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from core.cli import arguments, request_options
 from core.cli.main import main
-from core.cli.queue_console import expected_ends, progress_of
+from core.cli.queue_console import expected_ends, job_table, progress_of
 from core.errors import OutOfMemory
 from core.jobs.queue.job import JobRow, Proposal
 from core.jobs.queue.queue import Queue
@@ -413,3 +414,68 @@ def test_a_name_that_the_terminal_cannot_show_stops_no_command(ask: Ask, files: 
             "cp1252"
         )
         assert "\\u8e0a\\u308a" in shown
+
+
+@pytest.mark.parametrize("bad", [["--priority", "5000"], ["--name", " "], ["--name", "two\nlines"]])
+def test_an_edit_is_done_whole_or_not_at_all(ask: Ask, job: str, bad: list[str]) -> None:
+    before = request_of(job)
+    assert ask("edit", job, "--seed", "9", *bad, code=2)["type"] == "BadSetting"
+    assert request_of(job) == before
+
+
+def test_a_name_is_one_line(ask: Ask, job: str, files: list[str]) -> None:
+    for name in ("", "a\x1b[31mb"):
+        assert ask("add", *files, "--name", name, code=2)["limit"] == "one line of letters"
+        assert ask("duplicate", job, "--name", name, code=2)["limit"] == "one line of letters"
+    assert len(names(ask)) == 1
+
+
+def test_leave_to_replace_one_file_is_none_for_another(ask: Ask, job: str, tmp_path: Path) -> None:
+    ask("edit", job, "--overwrite")
+    assert request_of(job).output.overwrite
+    ask("edit", job, "-o", str(tmp_path / "other.mp4"))
+    assert not request_of(job).output.overwrite
+
+
+def test_another_motion_is_looked_at_anew(ask: Ask, job: str, motion: Path) -> None:
+    with Queue() as queue:
+        queue.edit(job, replace(queue.get(job).request, motion_kind="driving"))
+    ask("edit", job, "--motion", str(motion))
+    assert request_of(job).motion_kind == "auto"
+
+
+def test_one_that_cannot_be_paused_leaves_the_others_no_chance_to_run(
+    ask: Ask, files: list[str], job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ask("add", *files)["jobs"][0]["id"]
+    ask("pause", job)
+    assert "it cannot be paused" in ask("pause", job, other, code=2)["message"]
+    assert states(ask) == ["paused", "paused"]
+    ask("cancel", job)
+    assert main(["queue", "edit", job, "--seed", "3"]) == 0
+    assert f"`pirouette queue retry {job[:8]}`" in capsys.readouterr().err
+
+
+def test_no_lighter_ways_and_a_cleared_schedule_are_told_plainly(ask: Ask, job: str) -> None:
+    for words in (["--lighter"], ["--lighter", "7"]):
+        assert "no lighter ways" in ask("retry", job, *words, code=2)["message"]
+    assert "--off" in ask("schedule", "--off", "--from", "22:00", "--to", "6:00", code=2)["message"]
+
+
+def test_an_empty_list_says_why(ask: Ask, job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ask("cancel", job)
+    assert main(["queue", "list"]) == 0
+    assert capsys.readouterr().err.startswith("Nothing is ahead.\n1 cancelled")
+    assert main(["queue", "list", "--state", "running"]) == 0
+    assert capsys.readouterr().err.startswith("No job in the queue is like that.")
+
+
+def test_a_list_fits_into_eighty_columns(ask: Ask, files: list[str]) -> None:
+    ask("add", *files, "--name", "a name that goes on and on and on and on and on")
+    with Queue() as queue:
+        rows = queue.rows()
+    now = datetime(2026, 3, 2, 12, 0)
+    lines = job_table(rows, {rows[0].id: now + timedelta(days=2)}, now, 80)
+    assert max(map(len, lines)) == 80
+    assert "a name t" in lines[1]
+    assert "…" in lines[1]
