@@ -28,6 +28,8 @@ def die_with_parent(environment: Mapping[str, str] = os.environ) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         named = environment.get(PARENT_VARIABLE)
         if named is not None and named != str(os.getppid()):
+            sys.stderr.write(f"The app {named} is gone, or did not start this engine directly.\n")
+            sys.stderr.flush()
             os._exit(1)
 
 
