@@ -48,6 +48,24 @@ def connect(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection
     return connection
 
 
+def file_of(path: Path) -> tuple[int, int]:
+    """Which file has this name now: a repair by another process puts a new one in its place.
+
+    Raises:
+        DiskError: none has.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DiskError(
+            f"The queue's file is gone: {error.strerror or error}.",
+            value=path,
+            limit="a file that stays where it is while Pirouette runs",
+            action="Put it back, or start Pirouette again: it takes the newest backup.",
+        ) from error
+    return status.st_dev, status.st_ino
+
+
 def use_wal(connection: sqlite3.Connection) -> None:
     """Readers never wait; a file system that cannot do it keeps SQLite's older journal, which is as safe."""
     connection.execute("PRAGMA journal_mode = WAL")

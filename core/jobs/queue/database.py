@@ -18,7 +18,16 @@ from typing import Final, Self
 
 from core.errors import DiskError
 from core.jobs.queue.backup import Backups
-from core.jobs.queue.connection import BUSY_TIMEOUT_S, busy, connect, is_read_only, is_sound, newer, told
+from core.jobs.queue.connection import (
+    BUSY_TIMEOUT_S,
+    busy,
+    connect,
+    file_of,
+    is_read_only,
+    is_sound,
+    newer,
+    told,
+)
 from core.jobs.queue.opening import make_ready, noted
 from core.jobs.queue.schema import MIGRATIONS, Migrations, version_of
 
@@ -133,7 +142,7 @@ class Database:
             DiskError: the file cannot be read.
         """
         with self._watching, told(self.path):
-            if self._watch is None or self._watch.file != _identity(self.path):
+            if self._watch is None or self._watch.file != file_of(self.path):
                 self._stop_watching()
                 # On its own connection: SQLite counts only what others commit.
                 self._watch = self._open()
@@ -194,7 +203,7 @@ class Database:
                     raise newer(self.path, version, self._version)
                 if begin == _WRITE:
                     opened.connection.execute(_WRITE_NOTHING)
-                if opened.file == _identity(self.path):
+                if opened.file == file_of(self.path):
                     return opened
             except BaseException as error:
                 opened.connection.close()
@@ -229,9 +238,9 @@ class Database:
 
     def _open(self) -> _Opened:
         for _ in range(_TRIES):
-            file = _identity(self.path)
+            file = file_of(self.path)
             opened = _Opened(connect(self.path, self._busy_timeout_s), file)
-            if _identity(self.path) == file:
+            if file_of(self.path) == file:
                 return opened
             opened.connection.close()
         raise busy(self.path)
@@ -254,19 +263,6 @@ class Database:
         if self._watch is not None:
             self._watch.connection.close()
             self._watch = None
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DiskError(
-            f"The queue's file is gone: {error.strerror or error}.",
-            value=path,
-            limit="a file that stays where it is while Pirouette runs",
-            action="Put it back, or start Pirouette again: it takes the newest backup.",
-        ) from error
-    return status.st_dev, status.st_ino
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

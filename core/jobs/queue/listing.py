@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from core.errors import DiskError
+from core.jobs.queue.connection import file_of
 from core.jobs.queue.job import FINISHED, JobRow, StateName
 from core.jobs.queue.rows import ROW_COLUMNS, fold, revision_of
 
@@ -57,7 +57,7 @@ class Listing:
             return [listed.row for listed in found]
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
-        file, revision = _identity(self._path), revision_of(connection)
+        file, revision = file_of(self._path), revision_of(connection)
         if file != self._file or revision < self._revision:
             self._jobs, self._revision = {}, -1
         if revision == self._revision:
@@ -89,11 +89,3 @@ def _key(row: JobRow, number: int) -> tuple[object, ...]:
     if row.state in FINISHED:
         return row.ended, number
     return row.state != "running", -row.priority, row.position
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DiskError(f"The queue's file is gone: {error}.", value=path, action="Put it back.") from error
-    return status.st_dev, status.st_ino
