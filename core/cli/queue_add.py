@@ -112,7 +112,8 @@ def wanted(options: argparse.Namespace, taken: set[Path]) -> list[RenderRequest]
 def names_of(requests: Sequence[RenderRequest], name: str | None) -> list[str]:
     """The names of the outputs, or the given one, numbered where there are several."""
     if name is None:
-        return [Path(request.output.path).stem for request in requests]
+        stems = (Path(request.output.path).stem for request in requests)
+        return ["".join(letter if letter.isprintable() else "_" for letter in stem) for stem in stems]
     return [name] if len(requests) == 1 else [f"{name} {number}" for number in range(1, len(requests) + 1)]
 
 
@@ -140,6 +141,7 @@ def _checked(requests: Sequence[RenderRequest]) -> tuple[list[Plan | None], list
         for number, request in enumerate(requests, 1):
             if shown:
                 print(f"\rchecking {number} of {len(requests)}\x1b[K", end="", file=sys.stderr, flush=True)
+            _refuse_no_text(request.output.path)
             checked = check(request)
             plans.append(checked.plan)
             notes |= dict.fromkeys(checked.notes)
@@ -165,6 +167,7 @@ def _changed(
         request = replace(request, output=replace(request.output, path=str(path), overwrite=False))
     if options.overwrite:
         request = replace(request, output=replace(request.output, overwrite=True))
+    _refuse_no_text(request.output.path)
     plan = check(request).plan
     return adopt(request, queue.folder), plan
 
@@ -207,6 +210,17 @@ def _refuse_taken(output: Path, overwrite: bool, taken: set[Path]) -> None:
             action="Choose another name, or leave -o out for a free one.",
         )
     refuse_existing(output, overwrite)
+
+
+def _refuse_no_text(output: str) -> None:
+    """Neither the queue nor a queue file can hold bytes that are no UTF-8."""
+    if any("\ud800" <= letter <= "\udfff" for letter in output):
+        raise BadSetting(
+            "The output's path has bytes that are no text.",
+            value=ascii(output),
+            limit="UTF-8",
+            action="Choose another name or folder with -o.",
+        )
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

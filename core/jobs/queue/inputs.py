@@ -103,6 +103,7 @@ def pin(lora: Lora, check: Check = go_on) -> Lora:
         BadInput: missing, unreadable, or no longer what its hash says.
     """
     path = Path(lora.path).absolute()
+    _refuse_no_text(path)
     return replace(lora, path=str(path), sha256=_expected(path, lora.sha256, check).sha256)
 
 
@@ -148,6 +149,7 @@ class _Adopter:
         for attempt in range(1, _ATTEMPTS + 1):
             content = _expected(path, item.sha256, self._check)
             if content.size_bytes > self._largest_copy_bytes:
+                _refuse_no_text(path)
                 return MediaInput(str(path), content.sha256)
             try:
                 kept = self._copies.keep(path, content, _name(path), self._check)
@@ -157,6 +159,17 @@ class _Adopter:
                 continue  # written to meanwhile: the newer content is as good
             return MediaInput(str(kept), content.sha256)
         raise still_changing(path)
+
+
+def _refuse_no_text(path: Path) -> None:
+    """What stays in place is named by its path, which the queue keeps as text."""
+    if _NO_TEXT.search(str(path)):
+        raise BadInput(
+            f"The path of {path.name!a} has bytes that are no text.",
+            value=ascii(str(path)),
+            limit="UTF-8",
+            action="Rename it or move it to another folder.",
+        )
 
 
 def _expected(path: Path, sha256: str | None, check: Check) -> Content:

@@ -479,3 +479,13 @@ def test_a_list_fits_into_eighty_columns(ask: Ask, files: list[str]) -> None:
     assert max(map(len, lines)) == 80
     assert "a name t" in lines[1]
     assert "…" in lines[1]
+
+
+def test_an_output_whose_name_is_no_text_is_refused_and_one_of_two_lines_named_in_one(
+    ask: Ask, files: list[str], job: str, tmp_path: Path
+) -> None:
+    bad = f"{tmp_path}/o\udcff.mp4"
+    assert "bytes that are no text" in ask("add", *files, "-o", bad, code=2)["message"]
+    assert "bytes that are no text" in ask("edit", job, "-o", bad, code=2)["message"]
+    two_lines = ask("add", *files, "-o", f"{tmp_path}/two\nlines.mp4")["jobs"][0]
+    assert two_lines["name"] == "two_lines"

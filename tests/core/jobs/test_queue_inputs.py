@@ -451,3 +451,19 @@ def test_what_a_killed_process_left_is_collected_later(request_of_two: RenderReq
 
 def test_collecting_a_queue_without_inputs_frees_nothing(folder: Path) -> None:
     assert collect(folder, []) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_path_that_is_no_text_can_be_copied_but_not_pinned(
+    request_of_two: RenderRequest, folder: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.safetensors")
+    odd.write_bytes(b"weights")
+    with pytest.raises(BadInput, match="bytes that are no text"):
+        adopt(replace(request_of_two, loras=(Lora(str(odd)),)), folder)
+    picture = tmp_path / os.fsdecode(b"\xff.png")
+    picture.write_bytes(Path(request_of_two.reference.path).read_bytes())
+    given = replace(request_of_two, reference=MediaInput(str(picture)))
+    assert Path(adopt(given, folder).reference.path).name == "_.png"
+    with pytest.raises(BadInput, match="bytes that are no text"):
+        adopt(given, folder, largest_copy_bytes=1)
