@@ -23,7 +23,8 @@ def export(options: argparse.Namespace) -> int:
         if not ids:
             raise BadSetting("The queue is empty.", value="0 jobs", action="Name finished jobs by their ids.")
         refuse_existing(options.file, options.overwrite)
-        jobs = [queue.get(job_id) for job_id in dict.fromkeys(ids)]
+        # Two beginnings may be of one id.
+        jobs = list({job.id: job for job in map(queue.get, ids)}.values())
         export_jobs(jobs, options.file)
         if options.json:
             print_json({"file": str(options.file), "jobs": [job_data(job) for job in jobs]})

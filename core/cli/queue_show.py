@@ -27,7 +27,7 @@ from core.jobs.queue.attempt import LOG_NAME
 from core.jobs.queue.job import FINISHED, Job, JobRow, kept_step, name_of
 from core.jobs.queue.queue import Queue
 from core.jobs.queue.schedule import Schedule, closed_until, in_words
-from core.jobs.queue.waiting import is_held, load_schedule
+from core.jobs.queue.waiting import is_held, load_schedule, moment
 from core.types import Failed, Interrupted, Plan, Running
 
 
@@ -42,6 +42,7 @@ def list_jobs(options: argparse.Namespace) -> int:
         ends = _ends(queue, now)
         counts = {str(state): number for state, number in queue.count().items()}
         held, runner = is_held(queue), queue.other_runner(None)
+        closed = _closed(queue, now)
     if options.json:
         shown = [row_data(row, ends.get(row.id)) for row in rows]
         print_json({"jobs": shown, "counts": counts, "held": held, "runner": runner})
@@ -51,6 +52,8 @@ def list_jobs(options: argparse.Namespace) -> int:
         print(line)
     filtered = bool(options.state or options.search)
     _tell_rest(counts, rows, filtered, held, runner)
+    if closed is not None and any(counts.get(name) for name in UNFINISHED):
+        print(f"The schedule lets the next render start at {moment(closed, now)}.", file=sys.stderr)
     return 0
 
 
@@ -91,6 +94,14 @@ def _ends(queue: Queue, now: datetime) -> dict[str, datetime]:
     if is_held(queue) or schedule.only_idle_gpu:
         return {}
     return expected_ends(queue.rows(UNFINISHED), now, closed_until(schedule, now))
+
+
+def _closed(queue: Queue, now: datetime) -> datetime | None:
+    """When the schedule lets renders start again; a damaged one is told by ``run`` and ``schedule``."""
+    try:
+        return closed_until(load_schedule(queue), now)
+    except BadInput:
+        return None
 
 
 def _nothing(counts: dict[str, int], filtered: bool) -> str:

@@ -489,3 +489,18 @@ def test_an_output_whose_name_is_no_text_is_refused_and_one_of_two_lines_named_i
     assert "bytes that are no text" in ask("edit", job, "-o", bad, code=2)["message"]
     two_lines = ask("add", *files, "-o", f"{tmp_path}/two\nlines.mp4")["jobs"][0]
     assert two_lines["name"] == "two_lines"
+
+
+def test_a_list_says_when_the_schedule_opens(ask: Ask, job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tomorrow = datetime.now() + timedelta(days=1)
+    ask("schedule", "--days", f"{tomorrow:%A}")
+    assert main(["queue", "list"]) == 0
+    told = f"The schedule lets the next render start at {tomorrow:%a} 00:00."
+    assert told in capsys.readouterr().err
+    ask("cancel", job)
+    assert main(["queue", "list"]) == 0
+    assert "schedule" not in capsys.readouterr().err
+
+
+def test_a_job_named_twice_is_exported_once(ask: Ask, job: str, tmp_path: Path) -> None:
+    assert len(ask("export", str(tmp_path / "one.zip"), job, job[:8])["jobs"]) == 1
