@@ -90,7 +90,8 @@ def disk_error(error: OSError, path: Path) -> DiskError:
 
 def existing_folder(path: Path) -> Path:
     """The folder of a file, or the nearest one above it that exists (or is a file, which fails later)."""
-    return next((folder for folder in path.absolute().parents if folder.exists()), Path.cwd())
+    # Not Path.exists, which raises for names that are too long and drives that do not answer.
+    return next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path.cwd())  # noqa: PTH110
 
 
 def _unwritable(folder: Path) -> DiskError:

@@ -93,6 +93,11 @@ class Supervisor:
         self.close()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it renders no more."""
+        return self._closed
+
+    @property
     def state(self) -> EngineState:
         """How the engine stands."""
         return self._state

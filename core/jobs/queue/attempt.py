@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from core.errors import (
+    BadInput,
     Cancelled,
     DiskError,
     EngineDied,
@@ -35,6 +36,7 @@ from core.jobs.queue.ladder import Ladder
 from core.jobs.queue.lease import Lease
 from core.jobs.queue.queue import Queue
 from core.jobs.remember import run_and_remember
+from core.media.disk import disk_error
 from core.types import Cancelled as CancelledState
 from core.types import (
     Checkpointing,
@@ -67,6 +69,10 @@ Prepare = Callable[..., Checked]
 
 class LeaseLost(Exception):  # noqa: N818
     """Another process has taken the job over: nothing may be written any more."""
+
+
+class _NotWritten(Exception):  # noqa: N818
+    """The queue itself cannot be written, which is no fault of the job."""
 
 
 class Attempt:
@@ -124,13 +130,16 @@ class Attempt:
                 self._kept = stop.value
             return self._stopped()
         except Cancelled:
-            return self._stopped() if self._asked == "leave" else self._dropped()
+            return self._stopped()
+        except _NotWritten as stop:
+            self._log(f"The queue cannot be written, the render begins again. {stop}")
+            return self._stopped() if self.is_asked else Queued(self._kept)
         except (EngineDied, OutOfMemory, DiskError) as error:
             if self._lost:
                 raise LeaseLost from None
             return self._ended_by(error)
         except PirouetteError as error:
-            return self._failed(error)
+            return self._stopped() if self._supervisor.is_closed else self._failed(error)
         except LeaseLost:
             raise
         except Exception as error:
@@ -167,11 +176,23 @@ class Attempt:
         self._stop_if_asked()
         request = self._settled(self.job.request)
         verify(request, self._stop_if_asked)
-        checked = self._prepare(request, forced=self.job.forced_plan, inspect=self._inspect)
+        checked = self._checked(request)
         self._tell(*checked.notes)
         self._write(plan=checked.plan)
         result = self._stepping_down(checked.request, checked.plan)
         return Done(result)
+
+    def _checked(self, request: RenderRequest) -> Checked:
+        """Checked and planned; a render that goes on keeps its checkpoint, to which the state belongs."""
+        made = self.job.plan
+        if not self._kept or made is None or self.job.forced_plan is not None or made.model == request.model:
+            return self._prepare(request, forced=self.job.forced_plan, inspect=self._inspect)
+        try:
+            checked = self._prepare(replace(request, model=made.model), inspect=self._inspect)
+        except BadInput as error:
+            self._log(f"It cannot go on with {made.model}: {error.sentence()}")
+            return self._prepare(request, inspect=self._inspect)
+        return replace(checked, request=replace(checked.request, model=request.model))
 
     def _inspect(self) -> Machine:
         return self._supervisor.freed(self._machine())
@@ -188,8 +209,11 @@ class Attempt:
             self._tell(f"{wanted.name} is there already: the video is written as {free.name}.")
             self._write(request=request)
             self.job = replace(self.job, request=request)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        begun.touch()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            begun.touch()
+        except OSError as error:
+            raise disk_error(error, begun) from error
         return request
 
     def _stepping_down(self, request: RenderRequest, plan: Plan) -> Result:
@@ -259,18 +283,21 @@ class Attempt:
                 raise Cancelled
 
     def _stopped(self) -> JobState:
-        """After a stop that kept the state: what becomes of the job depends on who asked."""
+        """What becomes of the job depends on who asked; a killed engine goes on at the newest state."""
         if self._lost:
             raise LeaseLost
+        if not Path(self.job.request.output.path).exists():
+            # Nothing of ours lies there: what does when it goes on is somebody else's.
+            folders.drop_begun(self._folder)
         match self._asked:
-            case "leave":
-                return Queued(self._kept)
+            case "pause":
+                return PausedState(self._kept)
             case "keep":
                 return CancelledState(self._kept)
             case "cancel" | "stop":
                 return self._dropped()
-            case _:
-                return PausedState(self._kept)
+            case _:  # whoever runs the queue leaves
+                return Queued(self._kept)
 
     def _dropped(self) -> JobState:
         if self._lost:
@@ -306,24 +333,27 @@ class Attempt:
         for note in new:
             self._log(f"Note: {note}")
             self._listener(self.job.id, Note(note))
-        self._write(notes=self.job.notes)
+        self._try_to_write(notes=self.job.notes)
 
     def _try_to_write(self, **changes: Any) -> None:
         """What the next write tells anyway: the render need not stop for it."""
         try:
             self._write(**changes)
-        except DiskError as error:
-            _LOG.warning("The progress of %s is not written: %s", self.job.name, error.sentence())
+        except _NotWritten as error:
+            _LOG.warning("The progress of %s is not written: %s", self.job.name, error)
 
     def _write(self, **changes: Any) -> None:
         """Change what the queue holds of this job.
 
         Raises:
             LeaseLost: the job is not ours any more; the engine is killed.
-            DiskError: the queue cannot be written.
+            _NotWritten: the queue cannot be written.
         """
-        if not self._lost and self._queue.update(self._lease, self.job.id, **changes):
-            return
+        try:
+            if not self._lost and self._queue.update(self._lease, self.job.id, **changes):
+                return
+        except DiskError as error:
+            raise _NotWritten(error.sentence()) from error
         self._lost = True
         self.kill()
         raise LeaseLost

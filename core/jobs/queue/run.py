@@ -49,6 +49,18 @@ def _unheard(_job_id: str, _news: object) -> None:
     """Nobody listens."""
 
 
+def _harmless(listener: Callable[..., None]) -> Callable[..., None]:
+    """Whoever shows what happens must not stop it."""
+
+    def told(*news: object) -> None:
+        try:
+            listener(*news)
+        except Exception:
+            _LOG.exception("News of the queue cannot be handed on")
+
+    return told
+
+
 class QueueRunner:
     """Renders the jobs of a queue in this process.
 
@@ -83,11 +95,11 @@ class QueueRunner:
     ) -> None:
         self._queue = queue
         self._supervisor = supervisor
-        self._listener, self._device = listener, device
+        self._listener, self._device = _harmless(listener), device
         self._prepare, self._ladder, self._machine = prepare, ladder or Ladder(machine), machine
         self._free = free
         self._gate = gate or gate_of(queue, free=free)
-        self._slow_s, self._on_hold = slow_s, on_hold
+        self._slow_s, self._on_hold = slow_s, _harmless(on_hold)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._forced = False
@@ -126,7 +138,7 @@ class QueueRunner:
                     engine.close()
 
     def stop(self, pause_current: bool = True) -> None:
-        """End ``run``: after the current job, or with ``pause_current`` at once, its state kept."""
+        """End ``run`` for good: after the current job, or with ``pause_current`` at once, its state kept."""
         self._stopping.set()
         attempt = self._attempt
         if pause_current and attempt is not None:
@@ -150,7 +162,7 @@ class QueueRunner:
     def _work(
         self, lease: Lease, engine: Supervisor, until_empty: bool, counted: _Counts
     ) -> Literal["empty", "stopped", "held"]:
-        while not self._stopping.is_set():
+        while not (self._stopping.is_set() or engine.is_closed):
             hold, job = self._next(lease)
             self._set_hold(hold)
             if job is not None:
@@ -159,7 +171,7 @@ class QueueRunner:
                     counted.add(job.id, name_of(state))
             elif until_empty and hold is not None and hold.kind == "held":
                 return "held"
-            elif until_empty and hold is None and not self._anything_left():
+            elif until_empty and hold is None and not self._anything_comes(lease):
                 return "empty"
             else:
                 self._pause(_LOOK_EVERY_S if hold is None else min(hold.look_again_s, _LOOK_EVERY_S))
@@ -182,10 +194,11 @@ class QueueRunner:
         ahead = self._queue.rows(CLAIMABLE, limit=1)
         return (self._queue.folder / ahead[0].id, *(Path(row.output) for row in ahead)) if ahead else ()
 
-    def _anything_left(self) -> bool:
-        """Whether jobs wait, also behind another process's; one that is running may come back."""
+    def _anything_comes(self, lease: Lease) -> bool:
+        """Whether jobs wait behind another process's, which may come back, too. Others are not for us."""
         counts = self._queue.count()
-        return any(counts.get(state) for state in (*CLAIMABLE, "running"))
+        waiting = any(counts.get(state) for state in (*CLAIMABLE, "running"))
+        return waiting and self._queue.other_runner(lease) is not None
 
     def _render(self, job: Job, lease: Lease, engine: Supervisor) -> JobState | None:
         """The state the job is left in; None where another process has it."""
@@ -206,16 +219,19 @@ class QueueRunner:
         try:
             if self._stopping.is_set():
                 attempt.ask("leave")
-            state = attempt.run()
-            return state if self._leave(lease, job.id, state) else None
+            return self._leave(lease, job.id, attempt.run())
         except LeaseLost:
             _LOG.warning("Another process has taken over %s.", job.name)
             return None
         finally:
             self._attempt = None
 
-    def _leave(self, lease: Lease, job_id: str, state: JobState) -> bool:
-        """Write the last state, however long it takes until the drive takes it."""
+    def _leave(self, lease: Lease, job_id: str, state: JobState) -> JobState | None:
+        """Write the last state, however long it takes until the drive takes it.
+
+        Returns:
+            What the job is now: a wish that came too late for the attempt counts. None where it is lost.
+        """
         while True:
             try:
                 kept = self._queue.update(lease, job_id, state=state)
@@ -225,9 +241,11 @@ class QueueRunner:
                     raise
                 self._pause(_LOOK_EVERY_S)
                 continue
-            if kept:
-                self._listener(job_id, state)
-            return kept
+            if not kept:
+                return None
+            written = self._queue.get(job_id).state
+            self._listener(job_id, written)
+            return written
 
     def _set_hold(self, hold: Hold | None) -> None:
         if hold != self._hold:
@@ -246,6 +264,8 @@ class QueueRunner:
                 watch.look(self._attempt)
             except DiskError as error:
                 _LOG.warning("The queue cannot be reached: %s", error.sentence())
+            except Exception:  # without beats others would take the job over
+                _LOG.exception("The running job is not watched as it should be")
 
 
 @dataclass

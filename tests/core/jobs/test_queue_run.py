@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from core.errors import BadSetting
+from core.errors import BadSetting, DiskError
 from core.jobs.engine import supervisor as supervising
 from core.jobs.engine.supervisor import Supervisor
-from core.jobs.preflight import free_bytes
+from core.jobs.preflight import Checked, check, free_bytes
 from core.jobs.queue import run as running
 from core.jobs.queue import waiting
 from core.jobs.queue.inputs import adopt
 from core.jobs.queue.job import Job
+from core.jobs.queue.lease import Lease
 from core.jobs.queue.queue import Queue
 from core.jobs.queue.run import QueueRunner, Summary
 from core.jobs.queue.waiting import Hold
@@ -42,6 +45,7 @@ from core.types import (
     Result,
     Running,
 )
+from tests.fakes.sqlite_faults import Faults, injected
 
 pytestmark = pytest.mark.usefixtures("tiny_mini")
 WAIT_S = 60.0
@@ -62,7 +66,7 @@ def render(request, plan, checkpointing, check, emit):
     print("renders", words, flush=True)
     for step in range(begin, plan.sampling.steps):
         emit(Progress("sample", step, plan.sampling.steps))
-        check()
+        if words != "hang": check()
         if words == "die": os.kill(os.getpid(), signal.SIGKILL)
         if words == "die further":
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -245,6 +249,42 @@ def test_a_cancel_from_another_process_stops_the_job_and_leaves_nothing(stage: S
     assert not (stage.queue.job_folder(job.id) / "state").exists()
 
 
+def test_a_render_goes_on_with_the_checkpoint_that_it_began_with(stage: Stage) -> None:
+    (job,) = stage.add("die further", steps=2)
+    asked: list[str] = []
+
+    def prepare(request: RenderRequest, **more: Any) -> Checked:
+        asked.append(request.model)
+        checked = check(replace(request, model="mini"), **more)
+        chosen = "steadydancer-14b-fp8" if request.model == "mini" else request.model
+        return replace(checked, plan=replace(checked.plan, model=chosen))
+
+    QueueRunner(stage.queue, stage.supervisor, prepare=prepare, slow_s=0.0).run()
+    assert asked == ["mini", "steadydancer-14b-fp8", "steadydancer-14b-fp8"]
+    done = stage.queue.get(job.id)
+    assert isinstance(done.state, Done)
+    assert done.request.model == "mini"
+
+
+def test_what_waits_stays_when_the_engine_is_closed(stage: Stage) -> None:
+    job, other = stage.add("hang", "other")
+    closing = threading.Thread(target=stage.supervisor.close)
+    stage.when(sampling(job), closing.start)
+    assert stage.run().reason == "stopped"
+    closing.join()
+    assert isinstance(stage.state(job), Queued)
+    assert isinstance(stage.state(other), Queued)
+
+
+def test_jobs_for_other_devices_are_not_waited_for(stage: Stage) -> None:
+    (job,) = stage.add("one")
+    request = replace(stage.request("gpu"), device="cuda:GPU-1")
+    (other,) = stage.queue.add([adopt(request, stage.queue.folder)])
+    summary = QueueRunner(stage.queue, stage.supervisor, device="cpu").run()
+    assert summary == Summary(done=(job.id,))
+    assert isinstance(stage.state(other), Queued)
+
+
 def test_stopping_gives_the_running_job_back(stage: Stage) -> None:
     job, other = stage.add("hang", "other")
     stage.when(sampling(job), lambda: stage.runner.stop())
@@ -364,3 +404,90 @@ def test_a_job_that_another_process_took_over_is_let_go(stage: Stage) -> None:
         assert isinstance(stage.state(job), Running)
         assert elsewhere.update(lease, job.id, state=Done(RESULT))
     assert stage.state(job) == Done(RESULT)
+
+
+def test_a_forced_stop_drops_nothing_of_a_job_that_is_to_be_paused(stage: Stage) -> None:
+    (job,) = stage.add("deaf")
+
+    def pause_and_kill() -> None:
+        stage.queue.pause(job.id)
+        attempt = stage.runner._attempt
+        assert attempt is not None
+        attempt.ask("pause")
+        stage.runner.force_stop()
+
+    stage.when(sampling(job), pause_and_kill)
+    stage.run()
+    assert stage.state(job) == Paused(0)
+
+
+def test_a_full_drive_of_the_queue_itself_ends_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_LOOK_EVERY_S", 0.05)
+    full = threading.Event()
+    stage.runner = stage.new_runner(lambda _: 0 if full.is_set() else 2**40)
+    job, other = stage.add("full", "other")
+    faults = Faults(error=errno.ENOSPC, stays=True)
+
+    def fill() -> None:
+        faults.first = 1
+        full.set()
+
+    def make_space(hold: Hold | None) -> None:
+        if hold is not None and full.is_set():
+            faults.release()
+            stage.queue.cancel(job.id)
+            full.clear()
+
+    stage.runner._on_hold = make_space
+    stage.when(sampling(job), fill)
+    with injected(faults):
+        summary = stage.run()
+    assert faults.failed
+    assert summary.done == (other.id,)
+    assert stage.state(job) == Cancelled()
+
+
+def test_a_write_of_the_queue_that_fails_fails_no_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job,) = stage.add("one")
+    update, failures = stage.queue.update, [DiskError("The drive failed.")]
+
+    def fails_once(lease: Lease, job_id: str, **changes: Any) -> bool:
+        if "plan" in changes and failures:
+            raise failures.pop()
+        return update(lease, job_id, **changes)
+
+    monkeypatch.setattr(stage.queue, "update", fails_once)
+    assert stage.run().done == (job.id,)
+    assert failures == []
+
+
+def test_a_folder_that_cannot_be_looked_up_fails_one_job_alone(stage: Stage, out: Path) -> None:
+    wrong = replace(stage.request("one"), output=Output(str(out / ("x" * 300) / "a.mp4")))
+    (bad,) = stage.queue.add([wrong])
+    (good,) = stage.add("good")
+    summary = stage.run()
+    assert (summary.failed, summary.done) == ((bad.id,), (good.id,))
+
+
+def test_whoever_listens_stops_nothing(stage: Stage) -> None:
+    (job,) = stage.add("one")
+
+    def raises() -> None:
+        raise RuntimeError("The window is gone.")
+
+    stage.when(sampling(job), raises)
+    assert stage.run().done == (job.id,)
+
+
+def test_a_file_that_came_under_the_output_of_a_paused_job_stays(stage: Stage) -> None:
+    (job,) = stage.add("hang")
+    stage.when(sampling(job), lambda: stage.queue.pause(job.id))
+    stage.run()
+    request = stage.queue.get(job.id).request
+    output = Path(request.output.path)
+    output.write_text("of somebody else")
+    stage.queue.edit(job.id, replace(request, prompt="good"))
+    stage.queue.resume(job.id)
+    assert stage.run().done == (job.id,)
+    assert output.read_text() == "of somebody else"
+    assert output.with_name("hang (2).mp4").read_text() == "good"
