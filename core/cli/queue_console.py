@@ -69,7 +69,7 @@ def tell(queue: Queue, job_ids: Sequence[str], as_json: bool, **more: Any) -> in
 
 def tell_who_runs(queue: Queue) -> None:
     """Somebody who queues and leaves should know when nothing works the queue."""
-    if queue.other_runner(None) is None:
+    if not queue.runners():
         print("Nothing renders yet: `pirouette queue run` works the queue.", file=sys.stderr)
 
 

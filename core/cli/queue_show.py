@@ -41,7 +41,7 @@ def list_jobs(options: argparse.Namespace) -> int:
         rows = queue.rows(states, options.search or "", options.limit)
         ends = _ends(queue, now)
         counts = {str(state): number for state, number in queue.count().items()}
-        held, runner = is_held(queue), queue.other_runner(None)
+        held, runner = is_held(queue), next(iter(queue.runners()), None)
         closed = _closed(queue, now)
     if options.json:
         shown = [row_data(row, ends.get(row.id)) for row in rows]

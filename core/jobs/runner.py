@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 
 from core.errors import EngineError
-from core.jobs.engine.environment import ENGINE_COMMAND
 from core.jobs.engine.rendering import Rendering
 from core.jobs.engine.supervisor import Supervisor
 from core.types import Plan, RenderEvent, RenderRequest, Result
@@ -19,18 +18,18 @@ class Runner:
     """One render in one engine process; make a new one for each render.
 
     Args:
-        command: the engine's command line.
+        command: the engine's command line; by default ``engine_command``.
         grace_s: how long a cancelled or finished engine may take before it is killed.
         on_log: receives the engine's standard error line by line, from a thread of its own.
     """
 
     def __init__(
         self,
-        command: Sequence[str] = ENGINE_COMMAND,
+        command: Sequence[str] | None = None,
         grace_s: float = GRACE_S,
         on_log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._command, self._grace_s, self._on_log = tuple(command), grace_s, on_log
+        self._command, self._grace_s, self._on_log = command, grace_s, on_log
         self._lock = threading.Lock()
         self._rendering: Rendering | None = None
         self._stop: Callable[[Rendering], None] | None = None

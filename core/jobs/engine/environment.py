@@ -11,8 +11,14 @@ from typing import Final
 from core.hardware import Device
 from core.protocol import PARENT_VARIABLE, PRIORITY_VARIABLE
 
-ENGINE_COMMAND = (sys.executable, "-m", "core.engine.worker")
+# Another Python to run the engine, with packages of its own: one whose torch knows the GPU, say.
+PYTHON_VARIABLE: Final = "PIROUETTE_ENGINE_PYTHON"
 _ROOT: Final = Path(__file__).resolve().parents[3]
+
+
+def engine_command(base: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The engine's command line: run by the Python that ``PIROUETTE_ENGINE_PYTHON`` names, else by ours."""
+    return (base.get(PYTHON_VARIABLE) or sys.executable, "-m", "core.engine.worker")
 
 
 def engine_environment(base: Mapping[str, str], device: Device, root: Path = _ROOT) -> dict[str, str]:

@@ -20,7 +20,7 @@ from core.errors import Cancelled, EngineDied, EngineError, EngineHung, Paused, 
 from core.hardware import Device, Machine, parse_device
 from core.hardware.oom_kills import oom_kills
 from core.jobs.engine.conversation import Asked, Conversation, Ending, Patience, Post, Unload, Wake
-from core.jobs.engine.environment import ENGINE_COMMAND, engine_environment
+from core.jobs.engine.environment import engine_command, engine_environment
 from core.jobs.engine.leftovers import remove_unfinished
 from core.jobs.engine.liveness import Limits
 from core.jobs.engine.mailbox import Clock, Mailbox, MonotonicClock
@@ -47,7 +47,7 @@ class Supervisor:
     """One engine process, kept warm. All methods may be called from any thread; ``close`` it at the end.
 
     Args:
-        command: the engine's command line, of whatever Python environment.
+        command: the engine's command line, of whatever Python environment; by default ``engine_command``.
         warm_s: how long an idle engine keeps its model.
         limits: how long it may give no sign of life.
         grace_s: how long a cancelled or idle engine may take to end before it is killed.
@@ -59,7 +59,7 @@ class Supervisor:
 
     def __init__(
         self,
-        command: Sequence[str] = ENGINE_COMMAND,
+        command: Sequence[str] | None = None,
         warm_s: float = 300.0,
         limits: Limits = _LIMITS,
         grace_s: float = 5.0,
@@ -68,7 +68,7 @@ class Supervisor:
         on_state: Callable[[EngineState], None] = lambda _: None,
         on_log: OnLog = lambda _: None,
     ) -> None:
-        self._command, self._warm_s, self._limits = tuple(command), warm_s, limits
+        self._command, self._warm_s, self._limits = tuple(command or engine_command()), warm_s, limits
         self._patience = Patience(grace_s, pause_s)
         self._clock = clock or MonotonicClock()
         self._on_state, self._on_log = on_state, on_log

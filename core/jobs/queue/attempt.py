@@ -33,7 +33,7 @@ from core.jobs.queue.changes import died_too_often
 from core.jobs.queue.inputs import verify
 from core.jobs.queue.job import MOST_RESUMES, Job, Wish
 from core.jobs.queue.ladder import Ladder
-from core.jobs.queue.lease import Lease
+from core.jobs.queue.lease import ANY_DEVICE, Lease
 from core.jobs.queue.queue import Queue
 from core.jobs.remember import run_and_remember
 from core.media.disk import disk_error
@@ -174,13 +174,18 @@ class Attempt:
     def _work(self) -> JobState:
         self._log(f"--- {self.job.name}, deaths so far: {self.job.deaths}")
         self._stop_if_asked()
-        request = self._settled(self.job.request)
+        request = self._here(self._settled(self.job.request))
         verify(request, self._stop_if_asked)
         checked = self._checked(request)
         self._tell(*checked.notes)
         self._write(plan=checked.plan)
         result = self._stepping_down(checked.request, checked.plan)
         return Done(result)
+
+    def _here(self, request: RenderRequest) -> RenderRequest:
+        """On the device that our lease is for: another process may be rendering on the others."""
+        ours = self._lease.device
+        return replace(request, device=ours) if request.device == "auto" and ours != ANY_DEVICE else request
 
     def _checked(self, request: RenderRequest) -> Checked:
         """Checked and planned; a render that goes on keeps its checkpoint, to which the state belongs."""

@@ -18,7 +18,7 @@ from core.jobs.queue import claiming, folders, order
 from core.jobs.queue.changes import Moment, begun_anew, change, only, record, require, same_render, write
 from core.jobs.queue.claiming import Changes
 from core.jobs.queue.job import FINISHED, Job, Relation, Wish
-from core.jobs.queue.lease import ANY_DEVICE, Lease, write_beat
+from core.jobs.queue.lease import ANY_DEVICE, Lease, lease_rows, write_beat
 from core.jobs.queue.lists import Lists
 from core.jobs.queue.order import Place
 from core.jobs.queue.rows import (
@@ -328,6 +328,11 @@ class Queue(Lists):
                 if (lease is None or other.id != lease.id) and self._observer.is_alive(other):
                     return other.words
         return None
+
+    def runners(self) -> list[str]:
+        """In words, who renders now or waits for jobs."""
+        with self._database.reading() as connection:
+            return [lease.words for lease in lease_rows(connection) if self._observer.is_alive(lease)]
 
     def _beat(self, lease: Lease) -> None:
         with self._database.writing() as connection:

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import EngineError
 from core.hardware import Device
-from core.jobs.engine.environment import engine_environment
+from core.jobs.engine.environment import PYTHON_VARIABLE, engine_command, engine_environment
 from core.jobs.engine.supervisor import Supervisor
 from core.types import Note, RenderEvent
 from tests.fakes.misbehaving import PLAN, RESULT, engine, request
@@ -35,6 +35,13 @@ def test_the_engine_runs_from_another_python(other_python: Path, tmp_path: Path)
     prefix = next(event.text for event in notes if isinstance(event, Note))
     assert Path(prefix).resolve() == other_python.parents[1].resolve()
     assert prefix != sys.prefix
+
+
+def test_the_user_names_another_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_command({}) == (sys.executable, "-m", "core.engine.worker")
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "no-such-python"))
+    with Supervisor() as supervisor, pytest.raises(EngineError, match="no-such-python"):
+        supervisor.render(request(tmp_path), PLAN, lambda _: None)
 
 
 def test_a_python_without_what_the_engine_needs_is_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from core.catalogue.entries import MINI_DIR_VARIABLE
 from core.catalogue.planner import plan
 from core.hardware import Device
-from core.jobs.engine.environment import ENGINE_COMMAND, engine_environment
+from core.jobs.engine.environment import engine_command, engine_environment
 from core.protocol import (
     cancel_message,
     check_hello,
@@ -74,7 +74,7 @@ def engine(full_mini: Path) -> Iterator[Engine]:
     environment |= {MINI_DIR_VARIABLE: str(full_mini), "OMP_NUM_THREADS": "1"}
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     with subprocess.Popen(
-        ENGINE_COMMAND, stdin=pipe, stdout=pipe, stderr=nowhere, env=environment
+        engine_command(), stdin=pipe, stdout=pipe, stderr=nowhere, env=environment
     ) as process:
         yield Engine(process)
     assert process.returncode == 0

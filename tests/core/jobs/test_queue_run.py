@@ -285,6 +285,20 @@ def test_jobs_for_other_devices_are_not_waited_for(stage: Stage) -> None:
     assert isinstance(stage.state(other), Queued)
 
 
+def test_a_runner_of_one_device_renders_there_what_may_run_anywhere(stage: Stage) -> None:
+    request = replace(stage.request("one"), device="auto")
+    (job,) = stage.queue.add([adopt(request, stage.queue.folder)])
+    asked: list[str] = []
+
+    def prepare(request: RenderRequest, **more: Any) -> Checked:
+        asked.append(request.device)
+        return check(request, **more)
+
+    QueueRunner(stage.queue, stage.supervisor, device="cpu", prepare=prepare).run()
+    assert asked == ["cpu"]
+    assert stage.queue.get(job.id).request.device == "auto"
+
+
 def test_stopping_gives_the_running_job_back(stage: Stage) -> None:
     job, other = stage.add("hang", "other")
     stage.when(sampling(job), lambda: stage.runner.stop())
