@@ -24,7 +24,7 @@ from core.engine.kernels import Kernels
 from core.engine.loading.header import open_checkpoint
 from core.engine.sampling.state import SamplerState, TensorSpec
 from core.errors import BadCheckpoint
-from core.media.disk import written_beside
+from core.media.disk import flush_folder, written_beside
 
 FILE_NAME: Final = "state.safetensors"
 SCHEMA: Final = 1
@@ -87,7 +87,7 @@ def write(folder: Path, stored: Stored) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _flush_folder(folder)
+    flush_folder(folder)
 
 
 def read(folder: Path, most_bytes: int) -> Stored | None:
@@ -173,14 +173,3 @@ def _remove_parts(folder: Path) -> None:
     """What killed processes left: only one process at a time renders into this folder."""
     for part in folder.glob(f".{Path(FILE_NAME).stem}.*.part.*"):
         part.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the renaming last; Windows has nothing of that kind."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -74,6 +74,20 @@ def part_file(path: Path, pid: int) -> Path:
     return path.with_name(f".{path.stem}.{pid}.part{path.suffix}")
 
 
+def flush_folder(folder: Path) -> None:
+    """Write the names in a folder through to the drive, so that a renaming lasts over a power cut.
+
+    Windows does so by itself and opens no folders.
+    """
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def disk_error(error: OSError, path: Path) -> DiskError:
     """The plain sentence for an operating system error while writing ``path``."""
     folder = existing_folder(path)

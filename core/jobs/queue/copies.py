@@ -23,12 +23,12 @@ from core.catalogue.transfer.lock import locked
 from core.catalogue.transfer.pace import SystemClock
 from core.errors import BadInput
 from core.jobs.contents import Check, Content, chunks, content_of, go_on, opened, still_changing
-from core.media.disk import disk_error
+from core.media.disk import disk_error, flush_folder
 
 _LOGGER = logging.getLogger(__name__)
 # Far more than the moment between a copy and its job's row.
 GRACE_S: Final = 24 * 3600.0
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _STAGING: Final = ".new-"
 _GOING: Final = ".gone-"
 
@@ -131,7 +131,7 @@ class Copies:
 
     @staticmethod
     def _is_ours(entry: Path) -> bool:
-        return bool(_DIGEST.fullmatch(entry.name)) or entry.name.startswith((_STAGING, _GOING))
+        return bool(DIGEST.fullmatch(entry.name)) or entry.name.startswith((_STAGING, _GOING))
 
     def _place(self, staged: Path, kept: Path, content: Content) -> None:
         kept.parent.mkdir(exist_ok=True)
@@ -249,9 +249,10 @@ def _flush(path: Path) -> None:
     """Write through to the drive, so that a job that is in the queue has its inputs after a power cut.
 
     The files of a folder are left to the system: thousands of them would take a minute, and ``verify`` finds
-    a missing one. Windows writes names of folders by itself.
+    a missing one.
     """
-    if sys.platform == "win32" and path.is_dir():
+    if path.is_dir():
+        flush_folder(path)
         return
     handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:

@@ -17,7 +17,7 @@ from typing import Final
 
 from core.errors import BadImage, BadInput, BadPose
 from core.jobs.contents import Check, Content, content_of, go_on, media_of, still_changing, with_media
-from core.jobs.queue.copies import Copies
+from core.jobs.queue.copies import DIGEST, Copies
 from core.media.images import load_reference
 from core.pose.files import KEYPOINT_SUFFIXES, load_keypoints, sidecar_of
 from core.pose.motion_input import open_motion
@@ -25,7 +25,6 @@ from core.types import Lora, MediaInput, MotionKind, RenderRequest, Trim
 
 LARGEST_COPY_BYTES: Final = 2**30
 _ATTEMPTS: Final = 3
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NO_TEXT: Final = re.compile(r"[\ud800-\udfff]")
 
 
@@ -228,7 +227,7 @@ def _is_of_this_picture(reference: Path, sidecar: Path) -> bool:
 def _digests(request: RenderRequest) -> set[str]:
     """The copies that a request uses: by the hashes it names, and by the folders in its paths."""
     inputs = media_of(request).values()
-    parts = {part for item in inputs for part in Path(item.path).parts if _DIGEST.fullmatch(part)}
+    parts = {part for item in inputs for part in Path(item.path).parts if DIGEST.fullmatch(part)}
     return parts | {item.sha256 for item in inputs if item.sha256 is not None}
 
 

@@ -7,7 +7,6 @@ name of its own before it takes the damaged one's place, so that a repair that i
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import sys
 import time
@@ -22,7 +21,7 @@ from core.jobs.queue.backup import Backups, words_of
 from core.jobs.queue.connection import busy, connect, damaged, is_damage, is_sound, newer, told, use_wal
 from core.jobs.queue.salvage import Salvaged, rebuild
 from core.jobs.queue.schema import PAGE_BYTES, Migrations, migrate, version_of
-from core.media.disk import disk_error, written_beside
+from core.media.disk import disk_error, flush_folder, written_beside
 
 _LOGGER = logging.getLogger(__name__)
 # As long as the largest repair takes in another process, and more.
@@ -186,7 +185,7 @@ def _put_in_place(path: Path, backups: Backups) -> None:
             wal.replace(aside.with_name(f"{aside.name}-wal"))
         path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
         _repaired(path).replace(path)
-        _sync(path.parent)
+        flush_folder(path.parent)
     except PermissionError as error:
         # On Windows that is what a file says that another program has open.
         raise (busy(path) if sys.platform == "win32" else disk_error(error, path)) from error
@@ -205,16 +204,6 @@ def _link(path: Path, aside: Path) -> None:
         aside.hardlink_to(path)
     except OSError:
         path.replace(aside)
-
-
-def _sync(folder: Path) -> None:
-    """Names are on the disk, too; Windows needs no such thing and opens no folders."""
-    if sys.platform != "win32":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _repaired(path: Path) -> Path:

@@ -27,7 +27,7 @@ from core.jobs.contents import (
     with_media,
 )
 from core.jobs.preflight import MIN_FREE_BYTES, FreeBytes, free_bytes
-from core.jobs.queue.copies import Copies
+from core.jobs.queue.copies import DIGEST, Copies
 from core.jobs.queue.names import FreeNames, is_portable, result_name
 from core.jobs.queue.strict import Shape, parse, shown
 from core.jobs.queue.zip_reader import Limits, UntrustedZip, refused, untrusted_zip
@@ -38,7 +38,6 @@ FORMAT: Final = "pirouette-queue"
 QUEUE_NAME: Final = "queue.json"
 _LONGEST_NAME: Final = 300
 _INPUT: Final = re.compile(r"(inputs/([0-9a-f]{64})/[^/]+)(?:/([^/]+))?")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def import_jobs(
@@ -163,7 +162,7 @@ class _Document:
             raise self._refuse(f"{where} has an output that is no plain name", shown(name), "name.mp4")
 
     def _check_lora(self, lora: Lora, where: str) -> None:
-        if not is_portable(lora.path) or not _DIGEST.fullmatch(lora.sha256 or ""):
+        if not is_portable(lora.path) or not DIGEST.fullmatch(lora.sha256 or ""):
             limit = "a plain file name and a sha256"
             raise self._refuse(f"{where} has a LoRA without a name or hash", shown(lora.path), limit)
 
