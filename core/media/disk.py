@@ -104,8 +104,12 @@ def disk_error(error: OSError, path: Path) -> DiskError:
 
 def existing_folder(path: Path) -> Path:
     """The folder of a file, or the nearest one above it that exists (or is a file, which fails later)."""
-    # Not Path.exists, which raises for names that are too long and drives that do not answer.
-    return next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path.cwd())  # noqa: PTH110
+    return next((folder for folder in path.absolute().parents if exists(folder)), Path.cwd())
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there. ``Path.exists`` raises for a name that is too long or a drive that is gone."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _unwritable(folder: Path) -> DiskError:

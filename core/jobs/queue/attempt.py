@@ -36,7 +36,7 @@ from core.jobs.queue.ladder import Ladder
 from core.jobs.queue.lease import ANY_DEVICE, Lease
 from core.jobs.queue.queue import Queue
 from core.jobs.remember import run_and_remember
-from core.media.disk import disk_error
+from core.media.disk import disk_error, exists
 from core.types import Cancelled as CancelledState
 from core.types import (
     Checkpointing,
@@ -291,7 +291,7 @@ class Attempt:
         """What becomes of the job depends on who asked; a killed engine goes on at the newest state."""
         if self._lost:
             raise LeaseLost
-        if not Path(self.job.request.output.path).exists():
+        if not exists(Path(self.job.request.output.path)):
             # Nothing of ours lies there: what does when it goes on is somebody else's.
             folders.drop_begun(self._folder)
         match self._asked:
