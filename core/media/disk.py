@@ -108,7 +108,7 @@ def existing_folder(path: Path) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there. ``Path.exists`` raises for a name that is too long or a drive that is gone."""
+    """Whether something is there; ``Path.exists`` raises for names too long and drives that are gone."""
     return os.path.exists(path)  # noqa: PTH110
 
 
