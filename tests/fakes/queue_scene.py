@@ -51,12 +51,12 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
     return {path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def undisturbed(scene: Scene, folder: Path, supervisor: Supervisor | None = None) -> list[str]:
-    """The hash of the result for each seed, from a queue of its own that nobody disturbs."""
+def undisturbed(scene: Scene, folder: Path, count: int, supervisor: Supervisor | None = None) -> list[str]:
+    """The hash of the result for each seed of so many jobs, from a queue of its own that nobody disturbs."""
     quiet = replace(scene, results=folder / "results")
     queue = Queue(folder / "queue")
     try:
-        quiet.add(queue, SEEDS)
+        quiet.add(queue, min(SEEDS, count))
         work(queue, supervisor=supervisor)
     finally:
         queue.close()
