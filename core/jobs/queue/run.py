@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from core.errors import DiskError
+from core.errors import BadSetting, DiskError
 from core.hardware import Machine, inspect_machine
 from core.jobs.engine.supervisor import Supervisor
 from core.jobs.preflight import MIN_FREE_BYTES, FreeBytes, check, free_bytes
@@ -243,9 +243,16 @@ class QueueRunner:
                 continue
             if not kept:
                 return None
-            written = self._queue.get(job_id).state
+            written = self._written(job_id, state)
             self._listener(job_id, written)
             return written
+
+    def _written(self, job_id: str, state: JobState) -> JobState:
+        """What stands in the queue now; ``state`` where somebody has removed the job or the drive fails."""
+        try:
+            return self._queue.get(job_id).state
+        except (BadSetting, DiskError):
+            return state
 
     def _set_hold(self, hold: Hold | None) -> None:
         if hold != self._hold:

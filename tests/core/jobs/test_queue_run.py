@@ -299,6 +299,23 @@ def test_a_runner_of_one_device_renders_there_what_may_run_anywhere(stage: Stage
     assert stage.queue.get(job.id).request.device == "auto"
 
 
+def test_a_job_that_is_removed_as_it_ends_does_not_stop_the_queue(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, other = stage.add("one", "other")
+    update = stage.queue.update
+
+    def ended_and_removed(lease: Any, job_id: str, **changes: Any) -> bool:
+        kept = update(lease, job_id, **changes)
+        if isinstance(changes.get("state"), Done):
+            stage.queue.remove([job_id])
+        return kept
+
+    monkeypatch.setattr(stage.queue, "update", ended_and_removed)
+    assert stage.run().done == (job.id, other.id)
+    assert stage.queue.rows() == []
+
+
 def test_stopping_gives_the_running_job_back(stage: Stage) -> None:
     job, other = stage.add("hang", "other")
     stage.when(sampling(job), lambda: stage.runner.stop())
