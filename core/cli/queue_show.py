@@ -23,7 +23,7 @@ from core.cli.queue_console import (
 )
 from core.codec import to_data
 from core.errors import BadInput, BadSetting, from_json
-from core.jobs.queue.attempt import LOG_NAME
+from core.jobs.queue.folders import LOG_NAME
 from core.jobs.queue.job import FINISHED, Job, JobRow, kept_step, name_of
 from core.jobs.queue.queue import Queue
 from core.jobs.queue.schedule import Schedule, closed_until, in_words

@@ -95,8 +95,7 @@ def _failed_with_as_much(row: Measurement, budget: Budget) -> bool:
     """Whether video memory did not suffice, and no other program held much of it that is free by now."""
     if row.ok or row.lacked != "vram":
         return False
-    then, now = row.vram_free_bytes, budget.vram_bytes
-    return then is None or now is None or then >= now * _AS_MUCH
+    return _had_as_much(row.vram_free_bytes, budget.vram_bytes)
 
 
 def _short_of_ram(rows: Sequence[Measurement], budget: Budget) -> int | None:
@@ -107,15 +106,16 @@ def _short_of_ram(rows: Sequence[Measurement], budget: Budget) -> int | None:
     short: list[int] = []
     got = 0
     for row in rows:
+        as_much = _had_as_much(row.ram_free_bytes, budget.ram_bytes)
         if row.ok:
             got = max(got, row.ram_peak_bytes)
-        elif row.lacked == "ram" and row.ram_peak_bytes > got and _had_as_much_ram(row, budget):
+        elif row.lacked == "ram" and row.ram_peak_bytes > got and as_much:
             short.append(row.ram_peak_bytes)
     return min(short, default=None)
 
 
-def _had_as_much_ram(row: Measurement, budget: Budget) -> bool:
-    then, now = row.ram_free_bytes, budget.ram_bytes
+def _had_as_much(then: int | None, now: int | None) -> bool:
+    """Whether about as many bytes were free then as now, as far as known."""
     return then is None or now is None or then >= now * _AS_MUCH
 
 

@@ -60,7 +60,6 @@ from core.types import Paused as PausedState
 _LOG = logging.getLogger(__name__)
 # Progress is written this often at most, a new phase at once: each write waits for the drive.
 _WRITE_EVERY_S: Final = 1.0
-LOG_NAME: Final = "engine.log"
 # A wish, or why whoever runs the queue stops this job: it leaves, the schedule closes, or a drive is full.
 Reason = Wish | Literal["leave"]
 Listener = Callable[[str, RenderEvent | JobState], None]
@@ -108,7 +107,7 @@ class Attempt:
         self._prepare, self._ladder, self._listener, self._is_full = prepare, ladder, listener, is_full
         self._machine, self._clock = machine, clock
         self._folder = queue.job_folder(job.id)
-        self._log = EngineLog(self._folder / LOG_NAME, "a")
+        self._log = EngineLog(self._folder / folders.LOG_NAME, "a")
         self._checkpointing = Checkpointing(str(self._folder / folders.STATE_FOLDER), slow_s)
         self._lock = threading.Lock()
         self._asked: Reason | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _LOG = logging.getLogger(__name__)
+LOG_NAME: Final = "engine.log"
 STATE_FOLDER: Final = "state"
 # Stands there from the first start on: the output's name is settled and what lies there is this job's own.
 BEGUN_NAME: Final = "begun"

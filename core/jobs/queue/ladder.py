@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.catalogue.entries import MINI
 from core.catalogue.planner import Lighter, lighter
 from core.catalogue.store import Store, open_store
 from core.errors import OutOfMemory
@@ -13,7 +14,6 @@ from core.jobs.queue.job import Proposal
 from core.jobs.remember import lacked
 from core.types import Plan
 
-MINI = "mini"
 _MOST_PROPOSALS = 4
 # Further down the ladder only shrinks the picture; nobody waits for more automatic attempts than this.
 MOST_STEPS = 12
