@@ -1,7 +1,7 @@
 """What the next render will be made from: a request in the making, where inputs may still be missing.
 
-A ``Draft`` is a value. Everything that a person changes in the window is a change from one draft to another, which is
-what undo and projects keep.
+A ``Draft`` is a value. Everything that a person changes in the window is a change from one draft to another,
+which is what undo and projects keep.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def to_request(draft: Draft, output: Path) -> RenderRequest:
 
 
 def from_request(request: RenderRequest) -> Draft:
-    """The draft that gives this request again; its seed is locked, because it is the one that was rendered."""
+    """The draft that gives this request again; its seed, the one that was rendered, is locked."""
     values = {name: getattr(request, name) for name in _SAME}
     for name in _FILES:
         given: MediaInput | None = getattr(request, name)

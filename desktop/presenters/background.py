@@ -57,9 +57,9 @@ class Background(QObject):
         Args:
             work: touches no widget.
             then: gets what ``work`` returned.
-            failed: gets its error; an unforeseen one is logged and comes as ``EngineError``. None: only logged.
-            latest: with a key, newer work of that key makes older work's outcome count for nothing, and older work
-                that has not begun is dropped.
+            failed: gets its error, an unforeseen one as ``EngineError``; None: it is only logged.
+            latest: with a key, newer work of that key makes the outcome of older work count for nothing, and
+                older work that has not begun is dropped.
         """
         if self._closed:
             return

@@ -40,7 +40,9 @@ class _Tinted(QIconEngine):
 
     def _colour_for(self, mode: QIcon.Mode) -> str:
         if mode == QIcon.Mode.Disabled or self._colour is None:
-            group = QPalette.ColorGroup.Disabled if mode == QIcon.Mode.Disabled else QPalette.ColorGroup.Active
+            group = (
+                QPalette.ColorGroup.Disabled if mode == QIcon.Mode.Disabled else QPalette.ColorGroup.Active
+            )
             return QGuiApplication.palette().color(group, QPalette.ColorRole.WindowText).name()
         return self._colour
 
