@@ -238,7 +238,8 @@ QPushButton[role="danger"] { color: %(danger)s; border-color: %(danger)s; }
 QPushButton[role="link"] { border: 0; background: transparent; color: %(accent)s; padding: 2px 4px;
     text-align: left; }
 QPushButton[role="link"]:hover { text-decoration: underline; }
-QPushButton[role="flat"], QToolButton { border: 1px solid transparent; background: transparent; padding: 4px; }
+QPushButton[role="flat"], QToolButton { border: 1px solid transparent; background: transparent;
+    padding: 4px; }
 QPushButton[role="flat"]:hover, QToolButton:hover { background: %(hover)s; }
 QPushButton[role="flat"]:focus, QToolButton:focus { border: 1px solid %(accent)s; }
 QToolButton:disabled { color: %(faint)s; background: transparent; }
@@ -249,11 +250,11 @@ QToolButton[role="stage"]:hover { background: %(stage_raised)s; }
 QToolButton[role="stage"]:checked { background: #3a3a52; }
 QToolButton::menu-indicator { image: none; }
 
-QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox { background: %(raised)s; color: %(text)s;
-    border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px; min-height: 22px;
+QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox { background: %(raised)s;
+    color: %(text)s; border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px; min-height: 22px;
     selection-background-color: %(accent)s; selection-color: %(accent_text)s; }
-QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {
-    border: 1px solid %(accent)s; }
+QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
+QComboBox:focus { border: 1px solid %(accent)s; }
 QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {
     color: %(faint)s; background: transparent; border-color: %(line)s; }
 *[problem="true"] { border: 1px solid %(danger)s; }
@@ -286,7 +287,8 @@ QProgressBar::chunk { border-radius: 3px; background: %(accent)s; }
 QSlider { background: transparent; }
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: %(track)s; }
 QSlider::sub-page:horizontal { background: %(accent)s; border-radius: 2px; }
-QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: %(accent)s; }
+QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px;
+    background: %(accent)s; }
 QSlider::handle:horizontal:focus { border: 2px solid %(text)s; }
 QTabBar::tab { padding: 5px 12px; border: 0; background: transparent; color: %(quiet)s; }
 QTabBar::tab:selected { color: %(text)s; border-bottom: 2px solid %(accent)s; }

@@ -122,7 +122,7 @@ def test_missing_files_are_told_and_relinked_in_one_step(
 def test_saving_where_one_cannot_says_so(start: Start, tmp_path: Path) -> None:
     _document, projects = start()
     told = []
-    projects.failed.connect(lambda message, action: told.append(message))
+    projects.failed.connect(lambda *news: told.append(news))
     (tmp_path / "file").write_text("")
     assert not projects.save(tmp_path / "file" / "dance.pirouette")
     assert told
