@@ -22,8 +22,8 @@ from core.cache import Cache
 from core.engine.crashes import tell_crashes
 from core.engine.heartbeat import BEAT_S, AppGone, Outbox, Pulse
 from core.engine.inbox import Inbox, Job, Unload
-from core.engine.parent import die_with_parent, lower_priority
 from core.errors import EngineError, OutOfMemory, PirouetteError
+from core.parent import die_with_parent, lower_priority
 from core.protocol import Message, ProtocolError, hello, read_render
 from core.settings import places
 from core.types import Checkpointing, Failure, Plan, Progress, RenderEvent, RenderRequest, Result

@@ -1,7 +1,7 @@
 """The app beside the engine that it started: when the app is gone, however it went, so is the engine.
 
 Closing its input tells the engine, but one that hangs does not listen. On Linux the kernel kills it
-(``core.engine.parent``, which asks for that), on Windows the end of a job object does, elsewhere a watchdog.
+(``core.parent``, which asks for that), on Windows the end of a job object does, elsewhere a watchdog.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.engine.parent import lower_priority
 from core.jobs.engine.parent import Watchdog
 from core.jobs.engine.supervisor import Supervisor
+from core.parent import lower_priority
 from core.protocol import PARENT_VARIABLE, PRIORITY_VARIABLE
 from core.types import Note, RenderEvent
 from tests.fakes.misbehaving import PLAN, RESULT, WAIT_S, engine, request
@@ -100,7 +100,7 @@ def test_a_watchdog_that_hangs_is_not_waited_for() -> None:
 
 @LINUX
 def test_an_engine_whose_app_was_gone_before_it_asked_leaves() -> None:
-    asks = "from core.engine.parent import die_with_parent; die_with_parent(); print('alive')"
+    asks = "from core.parent import die_with_parent; die_with_parent(); print('alive')"
     for parent, told in ((os.getpid(), "alive\n"), (1, "")):
         environment = os.environ | {PARENT_VARIABLE: str(parent)}
         done = subprocess.run(

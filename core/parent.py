@@ -1,4 +1,4 @@
-"""The engine beside the app that started it: it ends with the app, and leaves the processor to it."""
+"""A process beside the app that started it: it ends with the app, and leaves the processor to it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def die_with_parent(environment: Mapping[str, str] = os.environ) -> None:
 
     Elsewhere the app sees to it (``core.jobs.engine.parent``). The app may have died before the kernel was
     asked, which it then never tells: so the parent is looked at afterwards, and must be the one that the
-    environment names. The engine's command has to become the interpreter itself, not its parent.
+    environment names. The command has to become the interpreter itself, not its parent.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         named = environment.get(PARENT_VARIABLE)
         if named is not None and named != str(os.getppid()):
-            sys.stderr.write(f"The app {named} is gone, or did not start this engine directly.\n")
+            sys.stderr.write(f"The app {named} is gone, or did not start this process directly.\n")
             sys.stderr.flush()
             os._exit(1)
 
