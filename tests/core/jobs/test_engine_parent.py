@@ -107,7 +107,7 @@ def test_an_engine_whose_app_was_gone_before_it_asked_leaves() -> None:
             [sys.executable, "-c", asks], env=environment, capture_output=True, text=True, check=False
         )
         assert done.stdout == told, done.stderr
-        assert ("did not start this engine directly" in done.stderr) == (told == "")
+        assert ("did not start this process directly" in done.stderr) == (told == "")
 
 
 def test_an_engine_is_nicer_than_the_app(tmp_path: Path) -> None:
