@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.catalogue.catalogue import Catalogue, CatalogueModel
+from core.catalogue.demo import demo_characters
 from core.catalogue.load import load_catalogue
 from core.errors import BadCheckpoint, BadSetting
 from core.geometry import TEMPORAL_STRIDE
@@ -84,16 +85,6 @@ def mini_folder() -> Path:
     """The embedded model's folder; ``PIROUETTE_MINI_DIR`` names another one (for tests and for training)."""
     other = os.environ.get(MINI_DIR_VARIABLE)
     return Path(other) if other else resources() / "models" / "mini"
-
-
-def demo_characters() -> list[Path]:
-    """Pictures of the shipped characters, by name."""
-    return sorted((resources() / "demo" / "characters").glob("*.png"))
-
-
-def demo_motions() -> list[Path]:
-    """The shipped synthetic motions, by name."""
-    return sorted((resources() / "demo" / "motions").glob("*.pose.json"))
 
 
 def is_demo_character(picture: Path) -> bool:

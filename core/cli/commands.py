@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from core.catalogue.entries import demo_characters, demo_motions
+from core.catalogue.demo import demo_characters, demo_motions
 from core.catalogue.presets import parse_size
 from core.cli.console import print_json
 from core.cli.rendering import render_request, summary

@@ -12,7 +12,7 @@ from typing import Literal
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
-from core.catalogue.entries import demo_characters, demo_motions
+from core.catalogue.demo import demo_characters, demo_motions
 from core.errors import BadInput, PirouetteError
 from desktop.presenters.previews import motion_preview, reference_preview
 
