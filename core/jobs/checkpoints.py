@@ -39,6 +39,20 @@ def ready_plan(
         BadSetting: nothing fits this machine and the request does not say to try anyway.
         BadCheckpoint: files are missing; the action is the command that gets them.
     """
+    made = chosen_plan(request, frames_available, machine, store, measurements)
+    if not made.fits and not request.try_anyway:
+        raise _too_large(made)
+    return filled(made, store)
+
+
+def chosen_plan(
+    request: RenderRequest,
+    frames_available: int,
+    machine: Machine,
+    store: Store,
+    measurements: Measurements | None = None,
+) -> Plan:
+    """The plan that ``ready_plan`` takes or refuses: it may not fit, and files of it may be missing."""
     states = {name: state.state == "installed" for name, state in store.states().items()}
 
     def installed(asset: str) -> bool:
@@ -49,11 +63,9 @@ def ready_plan(
     if any(model.id in here.models for model in checkpoints(request.model, store.catalogue)):
         ready = plans(request, frames_available, machine, here, installed, measurements)
     if ready and (ready[0].fits or request.try_anyway):
-        return filled(ready[0], store)
+        return ready[0]
     best = plans(request, frames_available, machine, store.catalogue, installed, measurements)[0]
-    if not best.fits and not request.try_anyway:
-        raise _too_large(ready[0] if ready else best)
-    return filled(best, store)
+    return best if best.fits or request.try_anyway or not ready else ready[0]
 
 
 def filled(plan: Plan, store: Store) -> Plan:
