@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeVar
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -152,6 +153,11 @@ def scaled(font: QFont, factor: float, weight: QFont.Weight = QFont.Weight.Norma
     return other
 
 
+def icon_size(side: int = ICON) -> QSize:
+    """Of a small icon, in device-independent pixels."""
+    return QSize(side, side)
+
+
 def palette_of(tokens: Tokens) -> QPalette:
     """The palette that Qt's own parts take."""
     palette = QPalette()
@@ -251,8 +257,8 @@ QToolButton[role="stage"]:checked { background: #3a3a52; }
 QToolButton::menu-indicator { image: none; }
 
 QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox { background: %(raised)s;
-    color: %(text)s; border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px; min-height: 22px;
-    selection-background-color: %(accent)s; selection-color: %(accent_text)s; }
+    color: %(text)s; border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px;
+    min-height: 22px; selection-background-color: %(accent)s; selection-color: %(accent_text)s; }
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
 QComboBox:focus { border: 1px solid %(accent)s; }
 QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {
