@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,17 @@ from core.cli.models_console import table
 from core.cli.queue_console import job_data, opened, short, tell, tell_who_runs
 from core.cli.request_options import changed, changes_anything, request_of
 from core.errors import BadSetting
-from core.jobs.preflight import check
-from core.jobs.queue.expand import expand, free_output
-from core.jobs.queue.inputs import adopt, adopt_all
+from core.jobs.queue.adding import (
+    changed_request,
+    checked_all,
+    duplicate_of,
+    names_of,
+    with_own_output,
+)
+from core.jobs.queue.expand import expand
+from core.jobs.queue.inputs import adopt_all
 from core.jobs.queue.job import Job, name_of
-from core.jobs.queue.names import result_name, same_name_key
+from core.jobs.queue.names import same_name_key
 from core.jobs.queue.order import check_priority
 from core.jobs.queue.queue import Queue
 from core.settings import places
@@ -81,11 +86,7 @@ def duplicate(options: argparse.Namespace) -> int:
     with opened() as queue:
         job = queue.get(options.id)
         request, plan = _changed(queue, job, options, own_output=True)
-        made = queue.duplicate(job.id, request)
-        # Whoever works the queue may have begun with it already, and made a plan then.
-        with suppress(BadSetting):
-            queue.edit(made.id, request, plan)
-        queue.rename(made.id, options.name or Path(request.output.path).stem)
+        made = duplicate_of(queue, job, request, plan, options.name)
         return tell(queue, [made.id], options.json, of=job.id)
 
 
@@ -109,14 +110,6 @@ def wanted(options: argparse.Namespace, taken: set[Path]) -> list[RenderRequest]
     return expand(references, motions, base, results, taken)
 
 
-def names_of(requests: Sequence[RenderRequest], name: str | None) -> list[str]:
-    """The names of the outputs, or the given one, numbered where there are several."""
-    if name is None:
-        stems = (Path(request.output.path).stem for request in requests)
-        return ["".join(letter if letter.isprintable() else "_" for letter in stem) for stem in stems]
-    return [name] if len(requests) == 1 else [f"{name} {number}" for number in range(1, len(requests) + 1)]
-
-
 def _check(options: argparse.Namespace) -> None:
     """Before anything is done, for what is told only after that would be done by half."""
     if options.name is not None and not (options.name.strip() and options.name.isprintable()):
@@ -134,21 +127,17 @@ def _checked(requests: Sequence[RenderRequest]) -> tuple[list[Plan | None], list
 
     Filmed clips take seconds each, so somebody at a terminal sees how far it is.
     """
-    plans: list[Plan | None] = []
-    notes: dict[str, None] = {}
     shown = len(requests) > 1 and sys.stderr.isatty()
+
+    def tell_checked(number: int, count: int) -> None:
+        if shown:
+            print(f"\rchecking {number} of {count}\x1b[K", end="", file=sys.stderr, flush=True)
+
     try:
-        for number, request in enumerate(requests, 1):
-            if shown:
-                print(f"\rchecking {number} of {len(requests)}\x1b[K", end="", file=sys.stderr, flush=True)
-            _refuse_no_text(request.output.path)
-            checked = check(request)
-            plans.append(checked.plan)
-            notes |= dict.fromkeys(checked.notes)
+        return checked_all(requests, tell_checked)
     finally:
         if shown:
             print(file=sys.stderr)
-    return plans, list(notes)
 
 
 def _changed(
@@ -163,23 +152,10 @@ def _changed(
         # That another file may be replaced says nothing of this one.
         request = replace(request, output=replace(request.output, path=str(output), overwrite=False))
     elif own_output:
-        path = free_output(_renamed(job.request, request), {*taken, Path(job.request.output.path)})
-        request = replace(request, output=replace(request.output, path=str(path), overwrite=False))
+        request = with_own_output(queue, job, request)
     if options.overwrite:
         request = replace(request, output=replace(request.output, overwrite=True))
-    _refuse_no_text(request.output.path)
-    plan = check(request).plan
-    return adopt(request, queue.folder), plan
-
-
-def _renamed(old: RenderRequest, new: RenderRequest) -> Path:
-    """The output of a duplicate: a name that was made of the inputs and the seed is made anew."""
-    before = Path(old.output.path)
-    made_of_old, made_of_new = (
-        result_name(Path(request.reference.path), Path(request.motion.path), request.seed)
-        for request in (old, new)
-    )
-    return before.with_name(made_of_new) if before.name == made_of_old else before
+    return changed_request(queue, request)
 
 
 def _paths(texts: Sequence[str]) -> list[Path]:
@@ -210,17 +186,6 @@ def _refuse_taken(output: Path, overwrite: bool, taken: set[Path]) -> None:
             action="Choose another name, or leave -o out for a free one.",
         )
     refuse_existing(output, overwrite)
-
-
-def _refuse_no_text(output: str) -> None:
-    """Neither the queue nor a queue file can hold bytes that are no UTF-8."""
-    if any("\ud800" <= letter <= "\udfff" for letter in output):
-        raise BadSetting(
-            "The output's path has bytes that are no text.",
-            value=ascii(output),
-            limit="UTF-8",
-            action="Choose another name or folder with -o.",
-        )
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

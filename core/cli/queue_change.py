@@ -13,9 +13,9 @@ from core.cli.console import print_json
 from core.cli.queue_console import job_data, opened, short, tell, tell_who_runs
 from core.cli.queue_show import schedule_data
 from core.errors import BadInput, BadSetting
-from core.jobs.queue.expand import free_output
+from core.jobs.queue.adding import retried_lighter, writes_shared_output
 from core.jobs.queue.inputs import collect
-from core.jobs.queue.job import FINISHED, Job, StateName, name_of
+from core.jobs.queue.job import Job, StateName, name_of
 from core.jobs.queue.queue import Queue
 from core.jobs.queue.schedule import Schedule, in_words, parse_days
 from core.jobs.queue.waiting import HELD, is_held, load_schedule, save_schedule
@@ -72,10 +72,7 @@ def retry(options: argparse.Namespace) -> int:
                 limit=f"1 to {len(job.proposals)}",
                 action=f"`pirouette queue show {short(job.id)}` lists them.",
             )
-        output = job.request.output
-        path = free_output(Path(output.path), queue.outputs())
-        request = replace(job.request, output=replace(output, path=str(path)))
-        made = queue.retry_lighter(job.id, options.lighter - 1, request)
+        made = retried_lighter(queue, job, options.lighter - 1)
         return tell(queue, [made.id], options.json, of=job.id)
 
 
@@ -225,8 +222,7 @@ def _refuse_without_proposals(job: Job) -> None:
 
 
 def _refuse_shared_output(queue: Queue, job: Job) -> None:
-    """While it had failed, its output may have been given to another."""
-    if name_of(job.state) in FINISHED and Path(job.request.output.path) in queue.outputs(job.id):
+    if writes_shared_output(queue, job):
         raise BadSetting(
             f"Another job in the queue writes {Path(job.request.output.path).name} now.",
             value=job.request.output.path,

@@ -64,13 +64,17 @@ def require(values: Values, step: str) -> None:
     """Raises ``BadSetting`` unless the job's state allows this step."""
     allowed, state = _ALLOWED[step], values["state"]
     if state not in allowed:
-        possible = [name for name, states in _ALLOWED.items() if state in states]
         raise BadSetting(
             f"The job '{values['name']}' is {state}: it cannot be {_PASSIVE[step]}.",
             value=state,
             limit=", ".join(allowed),
-            action=f"Possible now: {', '.join(possible)}.",
+            action=f"Possible now: {', '.join(possible(state))}.",
         )
+
+
+def possible(state: StateName) -> tuple[str, ...]:
+    """What a user may do with a job in this state, in the words of ``_ALLOWED``."""
+    return tuple(name for name, states in _ALLOWED.items() if state in states)
 
 
 def write(connection: sqlite3.Connection, job_id: str, columns: Values) -> None:

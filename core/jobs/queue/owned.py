@@ -35,6 +35,10 @@ class Owned(Lists):
         self._observer.own.add(opened.id)
         return opened
 
+    def owns(self, lease_id: str | None) -> bool:
+        """Whether this is a lease of ours: a job of another one is rendered by another process."""
+        return lease_id in self._leases
+
     def claim(self, lease: Lease) -> Job | None:
         """The next interrupted or queued job, now running and owned by the lease.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,17 @@ from core.jobs.queue.rows import (
     request_of,
 )
 from core.types import Cancelled, Paused, Plan, Queued, RenderRequest
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Jobs that were taken out of the queue.
+
+    Attributes:
+        rows: all their columns.
+    """
+
+    rows: tuple[Values, ...]
 
 
 class Queue(Owned):
@@ -250,6 +261,22 @@ class Queue(Owned):
             gone = [self._allowed(moment, job_id, "remove")["id"] for job_id in job_ids]
             _delete(moment, gone)
         self._drop_folders(gone)
+
+    def take_out(self, job_ids: Sequence[str]) -> Removed:
+        """As ``remove``; what is returned is for ``put_back``."""
+        with self._changing() as moment:
+            gone = [self._allowed(moment, job_id, "remove") for job_id in job_ids]
+            _delete(moment, [values["id"] for values in gone])
+        self._drop_folders(values["id"] for values in gone)
+        return Removed(tuple(gone))
+
+    def put_back(self, removed: Removed) -> None:
+        """Jobs as they were before ``take_out``, in their places; what had been rendered of them is lost."""
+        rows = [{**values, **(begun_anew(values) if values["kept_step"] else {})} for values in removed.rows]
+        with self._changing() as moment:
+            moment.connection.executemany(INSERT, rows)
+            for values in rows:
+                record(moment, values["id"], "", values["state"], "Put back.")
 
     def clear_finished(self) -> int:
         """Forget all that have ended; how many those were. Videos stay."""

@@ -393,3 +393,36 @@ def spoil(queue: Queue, job_id: str, column: str, text: str) -> None:
     with database:
         database.execute(f"UPDATE job SET {column} = ? WHERE id = ?", (text, job_id))
     database.close()
+
+
+def test_what_was_taken_out_comes_back_to_its_place_as_it_was(queue: Queue) -> None:
+    failed_id = failed(queue)
+    jobs = queue.add([request(number) for number in range(3)])
+    before = queue.rows()
+
+    taken = queue.take_out([jobs[1].id, failed_id])
+    assert len(queue.rows()) == 2
+    queue.put_back(taken)
+
+    assert [(row.id, row.state, row.message) for row in queue.rows()] == [
+        (row.id, row.state, row.message) for row in before
+    ]
+    assert queue.get(failed_id).state == BROKEN
+
+
+def test_what_comes_back_begins_anew_for_its_kept_state_is_gone(queue: Queue) -> None:
+    (job,) = queue.add([request()])
+    with queue.open_lease() as lease:
+        queue.claim(lease)
+        queue.update(lease, job.id, kept_step=3, state=Paused(3))
+    queue.put_back(queue.take_out([job.id]))
+    assert queue.get(job.id).state == Paused(0)
+
+
+def test_a_running_job_cannot_be_taken_out_and_nothing_else_goes_then(queue: Queue) -> None:
+    running, waiting = queue.add([request(0), request(1)])
+    with queue.open_lease() as lease:
+        queue.claim(lease)
+        with pytest.raises(BadSetting, match="removed"):
+            queue.take_out([waiting.id, running.id])
+    assert len(queue.rows()) == 2
