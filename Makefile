@@ -31,6 +31,7 @@ run: venv
 test: export QT_QPA_PLATFORM = offscreen
 test: export OMP_NUM_THREADS = 1
 test: venv
+	@$(BIN)/python installer/system_libraries.py --for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

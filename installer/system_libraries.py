@@ -48,6 +48,10 @@ NEEDED_ON_A_SCREEN = {
 }
 
 
+# The virtual screen on which tests use the window as a person does.
+PROGRAMS_FOR_TESTS = {"Xvfb": "xvfb"}
+
+
 def loads(soname: str) -> bool:
     """Does the dynamic loader find this library?"""
     try:
@@ -57,15 +61,20 @@ def loads(soname: str) -> bool:
     return True
 
 
-def wanted(environment: Mapping[str, str]) -> dict[str, str]:
-    """What must load here: without a screen the window's libraries are left out."""
-    screen = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+def wanted(environment: Mapping[str, str], for_tests: bool = False) -> dict[str, str]:
+    """What must load here: without a screen the window's libraries are left out, but tests make a screen."""
+    screen = for_tests or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
     return NEEDED | NEEDED_ON_A_SCREEN if screen else dict(NEEDED)
 
 
 def missing_packages(libraries: Mapping[str, str], has: Callable[[str], bool] = loads) -> list[str]:
     """Debian packages of the libraries that do not load, each once, in order."""
     return list(dict.fromkeys(package for soname, package in libraries.items() if not has(soname)))
+
+
+def missing_programs(for_tests: bool, has: Callable[[str], object] = shutil.which) -> list[str]:
+    """Debian packages of programs that only tests start."""
+    return [package for name, package in PROGRAMS_FOR_TESTS.items() if for_tests and not has(name)]
 
 
 def installer_prefix() -> list[str] | None:
@@ -95,11 +104,11 @@ def install(packages: Sequence[str], prefix: Sequence[str]) -> bool:
     return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def main() -> int:
+def main(for_tests: bool = False) -> int:
     """0 when everything needed is there (now), else 1 with one line on standard error."""
     if not sys.platform.startswith("linux"):
         return 0
-    packages = missing_packages(wanted(os.environ))
+    packages = missing_packages(wanted(os.environ, for_tests)) + missing_programs(for_tests)
     if importlib.util.find_spec("ensurepip") is None:
         packages.append("python3-venv")
     if not packages:
@@ -117,4 +126,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(for_tests="--for-tests" in sys.argv[1:]))

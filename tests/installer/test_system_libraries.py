@@ -34,6 +34,13 @@ def test_screen_libraries_only_with_a_screen() -> None:
     assert "libxcb-cursor.so.0" in libraries.wanted({"WAYLAND_DISPLAY": "wayland-0"})
 
 
+def test_tests_bring_a_screen_of_their_own() -> None:
+    assert "libxcb-cursor.so.0" in libraries.wanted({}, for_tests=True)
+    assert libraries.missing_programs(True, has=lambda _: None) == ["xvfb"]
+    assert libraries.missing_programs(True, has=lambda name: f"/usr/bin/{name}") == []
+    assert libraries.missing_programs(False, has=lambda _: None) == []
+
+
 def test_one_line_to_type() -> None:
     assert (
         libraries.line_to_type(["libgl1", "libegl1"], has_apt=True)
@@ -46,7 +53,7 @@ def test_one_line_to_type() -> None:
 def test_missing_without_apt_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(libraries, "wanted", lambda _: {"libnosuchthing.so.9": "nosuchthing"})
+    monkeypatch.setattr(libraries, "wanted", lambda *_: {"libnosuchthing.so.9": "nosuchthing"})
     monkeypatch.setattr(libraries, "installer_prefix", lambda: None)
     assert libraries.main() == 1
     lines = capsys.readouterr().err.strip().splitlines()
