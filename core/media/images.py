@@ -26,10 +26,15 @@ _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct
 _FORMATS: Final = "PNG, JPEG or WebP"
 
 
-def load_reference(path: Path) -> NDArray[np.uint8]:
+def load_reference(path: Path, at_least: int | None = None) -> NDArray[np.uint8]:
     """Read a picture upright (EXIF), first frame of an animation, transparency over white, 16 bits cut to 8.
 
     Limits: shorter side at least 32 pixels, longer at most 16,384, at most 100 megapixels, ratio at most 4:1.
+
+    Args:
+        path: of the picture.
+        at_least: for a small copy: a JPEG may come at a half, quarter or eighth of its size, which is many
+            times faster, as long as its longer side has this many pixels.
 
     Returns:
         uint8 RGB [H, W, 3].
@@ -41,6 +46,9 @@ def load_reference(path: Path) -> NDArray[np.uint8]:
         with path.open("rb") as file:
             image = _open(file, path)
             check_size(*image.size, path)
+            if at_least is not None:
+                scale = at_least / max(image.size)
+                image.draft(None, (round(image.width * scale), round(image.height * scale)))
             image.load()
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except _DAMAGE as error:

@@ -18,7 +18,7 @@ SIDE: Final = 256
 
 def still(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
     """A picture with its longer side at most ``side`` pixels, uint8 RGB; ``BadImage`` as loading."""
-    return shrink(load_reference(path), side)
+    return shrink(load_reference(path, at_least=2 * side), side)
 
 
 def middle_frame(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
