@@ -213,6 +213,7 @@ QLabel[role="small"] { color: %(quiet)s; font-size: 9pt; }
 QLabel[role="problem"] { color: %(danger)s; font-size: 9pt; }
 QLabel[role="warning"] { color: %(warning)s; font-size: 9pt; }
 QLabel[role="caption"] { color: %(stage_quiet)s; }
+QLabel[role="stage-title"] { color: %(stage_text)s; font-size: 14pt; font-weight: 600; }
 QLabel[role="drop"] { color: %(quiet)s; border: 1px dashed %(strong_line)s; border-radius: %(radius)spx;
     padding: 12px; }
 QFrame[role="panel"], QWidget[role="panel"] { background: %(panel)s; }
