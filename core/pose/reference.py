@@ -34,16 +34,34 @@ def find_reference(
         BadSetting: there is no such person.
         BadCheckpoint: the engine's files are missing.
     """
+    return chosen(reference_people(path, picture, keypoints, finder), person)
+
+
+def reference_people(
+    path: Path, picture: Image, keypoints: Path | None, finder: PoseFinder
+) -> list[PoseFrame]:
+    """Everybody in a picture, the tallest first; arguments and errors as ``find_reference``'s."""
     size = (picture.shape[1], picture.shape[0])
     if keypoints is not None:
-        return _chosen(_people(load_keypoints(keypoints, size)), person)
+        return _people(load_keypoints(keypoints, size))
     file = sidecar_of(path)
     track = None if file is None else load_keypoints(file, size)
     if track is not None and len(track.keypoints) == 1:
-        return _chosen(_people(track), person)
+        return _people(track)
     found = [one for one in finder.in_picture(picture) if shown(one.scores)]
     found.sort(key=lambda one: one.box[1] - one.box[3])
-    return _chosen([threshold(one.keypoints[None], one.scores[None]) for one in found], person)
+    return [threshold(one.keypoints[None], one.scores[None]) for one in found]
+
+
+def chosen(people: list[PoseFrame], person: int | None) -> PoseFrame | None:
+    """The one of this number, the first for None; None where there is nobody.
+
+    Raises:
+        BadSetting: there is no such person.
+    """
+    if not people:
+        return None
+    return numbered(people, person, "the reference", "Leave the person out to take the tallest one.")
 
 
 def _people(track: PoseTrack) -> list[PoseFrame]:
@@ -51,9 +69,3 @@ def _people(track: PoseTrack) -> list[PoseFrame]:
     there = np.flatnonzero(shown(track.scores[0])).tolist()
     there.sort(key=lambda row: -float(np.ptp(track.keypoints[0, row, track.scores[0, row] > 0, 1])))
     return [threshold(track.keypoints[0], track.scores[0], row) for row in there]
-
-
-def _chosen(people: list[PoseFrame], person: int | None) -> PoseFrame | None:
-    if not people:
-        return None
-    return numbered(people, person, "the reference", "Leave the person out to take the tallest one.")
