@@ -3,9 +3,9 @@
 Files that people bring may crash or hang a decoder, which then takes only this process with it.
 
     app -> helper   a line of JSON: {"number", "path", "times_s": [], "side"}; the end of the stream ends us
-    helper -> app   messages of core.protocol: {"number", "time_s", "bytes"}, followed by that many bytes of a
+    helper -> app   messages of core.protocol: picture {number, time_s, bytes}, then that many bytes of a
                     JPEG or PNG file, for each moment (one with time_s null where no times were given), then
-                    {"number", "done": true} or {"number", "error": {...}}
+                    done {number} or error {number, error}
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MEMORY_BYTES: Final = 6 * 1024**3
 _JPEG_QUALITY: Final = 88
 _PNG_LEVEL: Final = 3
 # Limbs have a fixed width in pixels: drawn larger and shrunk they look as slender as in a video.
-_DRAWN: Final = 3
+_DRAWN: Final = 1.5
 _MOST_DRAWN: Final = 1024
 Picture = NDArray[np.uint8]
 
@@ -97,16 +97,16 @@ def _answer(request: dict[str, Any], out: IO[bytes]) -> None:
     try:
         for time_s, picture, drawn in pictures(path, request["times_s"], request["side"]):
             data = _encoded(picture, drawn)
-            write_message(out, {"number": number, "time_s": time_s, "bytes": len(data)})
+            write_message(out, {"type": "picture", "number": number, "time_s": time_s, "bytes": len(data)})
             out.write(data)
             out.flush()
     except PirouetteError as error:
-        write_message(out, {"number": number, "error": error.to_json()})
+        write_message(out, {"type": "error", "number": number, "error": error.to_json()})
     except (OSError, MemoryError, ValueError) as error:
         logging.getLogger(__name__).warning("No picture of %s", path, exc_info=True)
-        write_message(out, {"number": number, "error": _unreadable(path, error).to_json()})
+        write_message(out, {"type": "error", "number": number, "error": _unreadable(path, error).to_json()})
     else:
-        write_message(out, {"number": number, "done": True})
+        write_message(out, {"type": "done", "number": number})
 
 
 def _skeleton(track: PoseTrack, time_s: float | None, side: int) -> Picture:
@@ -117,13 +117,13 @@ def _skeleton(track: PoseTrack, time_s: float | None, side: int) -> Picture:
         frame = int(seen[len(seen) // 2]) if len(seen) else count // 2
     else:
         frame = min(count - 1, max(0, int(time_s * track.fps + 1e-4)))
-    longer = min(_DRAWN * side, _MOST_DRAWN)
+    longer = min(round(_DRAWN * side), _MOST_DRAWN)
     scale = longer / max(track.width, track.height)
     height, width = (max(1, round(length * scale)) for length in (track.height, track.width))
     if not track.keypoints.shape[1]:
-        return np.zeros((max(1, height // _DRAWN), max(1, width // _DRAWN), 3), np.uint8)
+        return np.zeros((max(1, int(height / _DRAWN)), max(1, int(width / _DRAWN)), 3), np.uint8)
     pose = threshold(track.keypoints[frame], track.scores[frame])
-    return shrink(draw(pose, height, width, hands=side > _MOST_DRAWN // _DRAWN), side)
+    return shrink(draw(pose, height, width, hands=_DRAWN * side > _MOST_DRAWN), side)
 
 
 def _encoded(picture: Picture, drawn: bool) -> bytes:
