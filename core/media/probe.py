@@ -84,18 +84,24 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
         BadVideo: as ``probe_video``.
     """
     _check_file(path)
+    with as_bad_video(path), av.open(str(path), metadata_errors="replace") as container:
+        stream = _video_stream(container)
+        if stream is None:
+            raise BadVideo(
+                f"{path.name} has no video in it.",
+                value=", ".join(s.type for s in container.streams) or "no streams",
+                limit="one video stream",
+                action=_FORMATS,
+            )
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+@contextmanager
+def as_bad_video(path: Path) -> Iterator[None]:
+    """Every libav error inside becomes ``BadVideo``; for readers that stay open."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = _video_stream(container)
-            if stream is None:
-                raise BadVideo(
-                    f"{path.name} has no video in it.",
-                    value=", ".join(s.type for s in container.streams) or "no streams",
-                    limit="one video stream",
-                    action=_FORMATS,
-                )
-            stream.thread_type = "AUTO"
-            yield container, stream
+        yield
     except (av.error.FFmpegError, EOFError) as error:
         raise BadVideo(
             f"{path.name} cannot be read as a video: it is damaged, cut off or no video at all.",
@@ -176,7 +182,10 @@ def _duration(container: Any, stream: Any, fps: float, path: Path) -> float:
     if stream.duration:
         seconds = float(stream.duration * stream.time_base)
     elif container.duration:
+        # Matroska counts from 0, also where the first picture comes later.
+        late_s = float((stream.start_time or 0) * stream.time_base)
         seconds = container.duration / av.time_base
+        seconds = seconds - late_s if 0 < late_s < seconds else seconds
     else:
         seconds = stream.frames / fps
     if seconds <= 0:
