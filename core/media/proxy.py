@@ -59,7 +59,7 @@ class Proxy:
             return self._file is not None and (self.complete or time_s < self._last_from_s())
 
     def picture(self, time_s: float) -> tuple[float, float, float, NDArray[np.uint8]] | None:
-        """Time, from when and until when it is shown, and BGRA [H, W, 4] uint8; None where it is not made yet.
+        """Time, from when and until when it is shown, BGRA [H, W, 4] uint8; None where it is not made yet.
 
         Where the copy leaves frames out, the one before stands for them.
         """
