@@ -296,6 +296,7 @@ QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: %(trac
 QSlider::sub-page:horizontal { background: %(accent)s; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px;
     background: %(accent)s; }
+QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled { background: %(strong_line)s; }
 QSlider::handle:horizontal:focus { border: 2px solid %(text)s; }
 QTabBar::tab { padding: 5px 12px; border: 0; background: transparent; color: %(quiet)s; }
 QTabBar::tab:selected { color: %(text)s; border-bottom: 2px solid %(accent)s; }
