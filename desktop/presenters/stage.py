@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
-from desktop.model.draft import Draft, selection_of
+from core.types import FPS
+from desktop.model.draft import Draft
 from desktop.model.facts import Facts
+from desktop.model.fitted import Busy
 from desktop.presenters.background import Background
+from desktop.presenters.stage_clock import StageClock, place
 from desktop.presenters.stage_layers import (
     PARTS,
     RESULT_MODES,
@@ -75,16 +78,16 @@ class Stage(QObject):
         self._results = Results(self._background, self)
         self._skeleton = SkeletonSource(self._drawing, self)
         self._preview = PreviewLoop(self)
+        self._clock = StageClock(playback, self)
         self._panes = Panes(self.words, self._slots, self._skeleton, self._preview, pose)
         self._mode: StageMode = "reference"
-        self._pose_busy: Any = None
+        self._pose_busy: Busy | None = pose.busy
         self._live = False  # the preview stands where the result would
         self._skeleton_due = False  # show the skeleton once, when it is there for new inputs
+        self._old_pose = pose.fitted  # the one of the inputs before
         self._user_chose = False  # turned to or played something since Render was pressed
-        self._starting = False  # it is the stage itself that lets the clock run
         self._play_next: Path | None = None
         self._waiting: Path | None = None
-        self._sound: tuple[Path, float] | None = None
         self._visible = True
         self.full_screen = False
         self.wipe = 0.5
@@ -143,7 +146,12 @@ class Stage(QObject):
     @property
     def has_sound(self) -> bool:
         """Is there sound to what is shown?"""
-        return self._sound is not None
+        return self._clock.has_sound
+
+    def last_s(self) -> float:
+        """When the last frame of the range begins, in seconds of the motion."""
+        start_s: float = self._playback.range_s[0]
+        return start_s + (place(self._playback)[1] - 1) / FPS
 
     def reasons(self) -> dict[StageMode, str]:
         """Why a mode cannot be had; empty for those that can."""
@@ -171,8 +179,8 @@ class Stage(QObject):
             self.refused.emit(reason)
             return False
         self._user_chose, self._skeleton_due = True, False
-        if mode in RESULT_MODES:
-            self._waiting = None
+        if self._waiting is not None and mode == "result":
+            self.set_result(self._waiting)
         self._turn_to(mode)
         return True
 
@@ -186,16 +194,16 @@ class Stage(QObject):
             asked: somebody wants to see it now; else who is busy with something else is only told of it.
         """
         busy = not asked and self._elsewhere()
+        before = self.shown
         self._results.add([ResultItem(path, name, start_s)])
-        self._results.show(path)
         self._slots.empty("result")
         if self._preview.frozen:
             self._preview.clear()
         if busy:
             self._waiting = path
+            self._results.show(before.path if before is not None else path)
         else:
             self.look_at(path)
-        self._refresh()
 
     def add_results(self, items: Sequence[ResultItem]) -> None:
         """Results of earlier days, oldest first: they can be chosen, and nothing else happens."""
@@ -305,44 +313,38 @@ class Stage(QObject):
         picture = draft.reference is not None and draft.reference != before.reference
         motion = draft.motion is not None and draft.motion != before.motion
         if picture or motion:
-            self._skeleton_due = True
+            self._skeleton_due, self._old_pose = True, self._pose.fitted
             self._turn_to("skeleton" if picture and motion else "driving" if motion else "reference")
-        elif (draft.trim, draft.sound_from) != (before.trim, before.sound_from):
-            self._set_clock()
         self._refresh()
 
     def _on_facts(self, _facts: Facts) -> None:
-        self._set_clock()
         self._refresh()
 
     def _on_pose(self) -> None:
         fitted = self._pose.fitted
         self._skeleton.set_pose(fitted)
         idle = not self._playback.playing and self._mode in ("reference", "driving")
-        if fitted is not None and self._skeleton_due:
+        if fitted is not None and self._skeleton_due and fitted is not self._old_pose:
             self._skeleton_due = False
             if idle and not self.reasons()["skeleton"]:
                 self._turn_to("skeleton")
         self._on_pictures()
         self._go()
 
-    def _on_pose_busy(self, busy: Any) -> None:
+    def _on_pose_busy(self, busy: Busy | None) -> None:
         self._pose_busy = busy
         self._on_pictures()
 
     def _on_playing(self, playing: bool) -> None:
-        if playing and not self._starting:
+        if playing and not self._clock.starting:
             self._user_chose = True
         self._go()
 
     def _on_looked_at(self, item: ResultItem) -> None:
         if item.path == self._play_next:
             self._play_next = None
-            self._set_clock()
             if item.trouble is None:
-                self._play_from(item.start_s)
-        elif item == self.shown:
-            self._set_clock()
+                self._clock.play_from(item.start_s)
 
     def _on_pictures(self) -> None:
         self.changed.emit()
@@ -356,15 +358,8 @@ class Stage(QObject):
     def _turn_to(self, mode: StageMode) -> None:
         if mode != self._mode:
             self._mode = mode
-            self._set_clock()
             self.mode_changed.emit(mode)
         self._refresh()
-
-    def _play_from(self, time_s: float) -> None:
-        self._starting = True
-        self._playback.seek(time_s)
-        self._playback.play()
-        self._starting = False
 
     def _refresh(self) -> None:
         """Open and close what the mode, the draft and the results ask for."""
@@ -373,28 +368,39 @@ class Stage(QObject):
             possible = next((mode for mode in _FALLBACKS if not reasons[mode]), self._mode)
             if possible != self._mode:
                 self._mode = possible
-                self._set_clock()
                 self.mode_changed.emit(possible)
+        if self._waiting in self._seen_results():
+            self._waiting = None
+        self._set_clock()
         self._fill_slots()
         self.choices_changed.emit()
         self.changed.emit()
         self._go()
 
+    def _seen_results(self) -> list[Path]:
+        """Those that the mode shows."""
+        pairs = (("result", self.shown), ("other", self.compared))
+        return [item.path for part, item in pairs if part in PARTS[self._mode] and item is not None]
+
     def _fill_slots(self) -> None:
         parts = PARTS[self._mode]
-        reference, clip = self._draft.reference, self._document.facts.clip
+        facts = self._document.facts
+        clip = facts.clip
         needed = "reference" in parts or "skeleton" in parts
-        picture = None if self._document.facts.picture is None or reference is None else (reference,)
-        self._slots.fill("reference", picture, lambda: self._sources.still(reference), needed)
+        picture = facts.picture
+        key = None if picture is None else (picture.path,)
+        self._slots.fill("reference", key, lambda: self._sources.still(*(key or ())), needed)
         film = None if clip is None or clip.clip is None else (clip.clip, 0.0)
         self._fill_video("driving", film, "driving" in parts)
-        for name, item in (("result", self.shown), ("other", self.compared)):
-            key = None if item is None else (item.path, item.start_s)
-            hidden = name == "result" and self._live and self._mode != "wipe"
-            self._fill_video(name, key, name in parts and not hidden)  # type: ignore[arg-type]
+        hidden = self._live and self._mode != "wipe"
+        self._fill_result("result", self.shown, "result" in parts and not hidden)
+        self._fill_result("other", self.compared, "other" in parts)
+
+    def _fill_result(self, name: PartName, item: ResultItem | None, now: bool) -> None:
+        self._fill_video(name, None if item is None else (item.path, item.start_s), now)
 
     def _fill_video(self, name: PartName, key: tuple[Path, float] | None, now: bool) -> None:
-        self._slots.fill(name, key, lambda: self._sources.video(*key), now)  # type: ignore[misc]
+        self._slots.fill(name, key, lambda: self._sources.video(*(key or ())), now)
 
     def _go(self, *_: object) -> None:
         """Ask the sources on the stage for the pictures of this moment."""
@@ -409,31 +415,25 @@ class Stage(QObject):
         speed = self._playback.speed if playing else 0.0
         scrubbing = self._playback.scrubbing
         for part in {*parts, "reference"} if "skeleton" in parts else parts:
-            slot = self._slots.get(part)  # type: ignore[arg-type]
+            slot = self._slots.get(part)
             if slot is not None and not (part == "result" and previewing):
                 slot.source.want(position_s, scrubbing, speed)
         if "skeleton" in parts:
             self._skeleton.want(position_s)
 
     def _set_clock(self) -> None:
-        """Length, loop and sound of what is shown now."""
+        """Have the span and the sound of what is shown now."""
         clip, item = self._document.facts.clip, self.shown
-        duration_s = clip.duration_s if clip is not None else 0.0
-        start_s, end_s = selection_of(self._draft, duration_s)
         sound: tuple[Path, float] | None = None
         if self._draft.sound_from is not None:
             sound = (self._draft.sound_from, 0.0)
         elif clip is not None and clip.has_sound and clip.clip is not None:
             sound = (clip.clip, 0.0)
-        if self._shows_result() and item is not None and item.duration_s:
-            start_s, end_s = item.start_s, item.start_s + item.duration_s
-            sound = (item.path, item.start_s) if item.has_sound else None
-        if end_s > 0:
-            self._playback.set_duration(max(duration_s, end_s))
-            self._playback.set_range(start_s, end_s)
-        if sound != self._sound:
-            self._sound = sound
-            self._playback.set_sound(*(sound or (None, 0.0)))
+        result = item if self._shows_result() else None
+        if result is not None and result.duration_s:
+            sound = (result.path, result.start_s) if result.has_sound else None
+        self._clock.show(result)
+        self._clock.set_sound(sound)
 
     def _shows_result(self) -> bool:
         return self._mode in RESULT_MODES and not (self._live and self._mode == "result")

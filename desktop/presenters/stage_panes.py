@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts, Trouble
+from desktop.model.fitted import Busy
 from desktop.presenters.stage_layers import (
     MODES,
     PARTS,
@@ -49,7 +50,7 @@ class Scene:
     live: bool
     opacity: float
     time_s: float
-    pose_busy: Any
+    pose_busy: Busy | None
 
 
 class Panes:

@@ -9,7 +9,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
-from core.errors import PirouetteError
+from core.errors import BadVideo
 from desktop.presenters.background import Background
 
 _MOST: Final = 50
@@ -101,11 +101,8 @@ class Results(QObject):
         self._background.run(
             lambda: _length_of(path),
             lambda found: self._found(path, duration_s=found[0], has_sound=found[1], trouble=None),
-            lambda error: self._failed(path, error),
+            lambda error: self._found(path, trouble=(error.message, error.action)),
         )
-
-    def _failed(self, path: Path, error: PirouetteError) -> None:
-        self._found(path, trouble=(error.statement(), error.action))
 
     def _found(self, path: Path, **values: object) -> None:
         item = self.of(path)
@@ -113,13 +110,19 @@ class Results(QObject):
             return
         known = replace(item, **values)  # type: ignore[arg-type]
         self.items = tuple(known if one is item else one for one in self.items)
-        self.looked_at.emit(known)
         self.changed.emit()
+        self.looked_at.emit(known)
 
 
 def _length_of(path: Path) -> tuple[float, bool]:
     """Seconds of a result, and whether it has sound. Raises ``BadVideo``."""
     from core.media.probe import probe_video
 
+    if not path.is_file():
+        raise BadVideo(
+            f"{path.name} is not there any more.",
+            value=path,
+            action=f"It was moved or deleted. Put it back into {path.parent}, or render it again.",
+        )
     info = probe_video(path)
     return info.duration_s, info.has_sound

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QObject
 
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts, Trouble
+from desktop.model.fitted import Busy
 from desktop.presenters.stage_layers import StageMode
 
 
@@ -53,16 +52,16 @@ class StageWords(QObject):
             "wipe": "" if results > 1 else self.tr("A wipe compares two results. Render once more."),
         }
 
-    def pose_state(self, busy: Any, trouble: Trouble | None) -> tuple[str, str]:
+    def pose_state(self, busy: Busy | None, trouble: Trouble | None) -> tuple[str, str]:
         """Why there is no skeleton yet, and what to do."""
         if trouble is not None and busy is None:
             return trouble.message, trouble.action
         if busy is None:
             return self.tr("The pose is not found yet."), ""
-        if isinstance(busy, str) and busy:
-            return busy, ""
-        if isinstance(busy, float):
-            return self.tr("Finding the pose: {percent} %").format(percent=int(100 * min(busy, 1.0))), ""
+        if busy.stage == "waiting":
+            return self.tr("The pose is found when the render is done."), ""
+        if busy.fraction is not None:
+            return self.tr("Finding the pose: {percent} %").format(percent=int(100 * busy.fraction)), ""
         return self.tr("Finding the pose…"), ""
 
     def outside(self) -> str:

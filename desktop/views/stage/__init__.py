@@ -1,0 +1,1 @@
+"""The middle of the window: pictures and clips, and the controls that move them."""
