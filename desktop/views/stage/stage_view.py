@@ -147,7 +147,7 @@ class StageView(QWidget):
         at_foot = not invite.isHidden() and not self._stage.empty
         canvas.keep_free(float(invite.height()) if at_foot else 0.0)
         self.arrived.adjustSize()
-        self.arrived.move(canvas.width() - self.arrived.width() - _UNDER_CAPTION)
+        self.arrived.move(canvas.width() - self.arrived.width() - SPACE, _UNDER_CAPTION)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """What floats follows the canvas's size."""
