@@ -256,6 +256,14 @@ QToolButton[role="stage"] { color: %(stage_text)s; }
 QToolButton[role="stage"]:hover { background: %(stage_raised)s; }
 QToolButton[role="stage"]:checked { background: #3a3a52; }
 QToolButton::menu-indicator { image: none; }
+QPushButton[role="segment"] { padding: 4px 2px; font-size: 9pt; }
+QToolButton[role="fold"] { font-weight: 600; padding: 6px 8px; margin: 0 4px; }
+QToolButton[role="fold"]:checked { background: transparent; }
+QToolButton[role="fold"]:hover { background: %(hover)s; }
+QToolButton[role="fold-small"] { color: %(quiet)s; font-size: 9pt; padding: 1px 4px 1px 0; min-height: 16px; }
+QToolButton[role="fold-small"]:checked { background: transparent; }
+QToolButton[role="fold-small"]:hover { color: %(text)s; }
+QToolButton[role="mini"] { padding: 0; min-height: 16px; }
 
 QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox { background: %(raised)s;
     color: %(text)s; border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px;
@@ -265,6 +273,7 @@ QComboBox:focus { border: 1px solid %(accent)s; }
 QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {
     color: %(faint)s; background: transparent; border-color: %(line)s; }
 *[problem="true"] { border: 1px solid %(danger)s; }
+QComboBox::drop-down { border: 0; width: 20px; }
 QComboBox QAbstractItemView { background: %(raised)s; color: %(text)s; border: 1px solid %(line)s;
     selection-background-color: %(accent_soft)s; selection-color: %(text)s; outline: 0; }
 QCheckBox, QRadioButton { spacing: 8px; background: transparent; }
