@@ -9,6 +9,8 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
+from core.settings import resources
+
 Marked = TypeVar("Marked", bound=QWidget)
 ThemeName = Literal["system", "light", "dark"]
 
@@ -199,7 +201,8 @@ def apply(app: QApplication, dark: bool) -> None:
 
 def sheet(tokens: Tokens) -> str:
     """The style sheet in these colours."""
-    return _SHEET % {**asdict(tokens), "radius": RADIUS}
+    arrow = resources() / "icons" / ("drop-on-dark.svg" if tokens is DARK else "drop-on-light.svg")
+    return _SHEET % {**asdict(tokens), "radius": RADIUS, "arrow": arrow.as_posix()}
 
 
 _SHEET: Final = """
@@ -274,6 +277,7 @@ QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:d
     color: %(faint)s; background: transparent; border-color: %(line)s; }
 *[problem="true"] { border: 1px solid %(danger)s; }
 QComboBox::drop-down { border: 0; width: 20px; }
+QComboBox::down-arrow { image: url("%(arrow)s"); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: %(raised)s; color: %(text)s; border: 1px solid %(line)s;
     selection-background-color: %(accent_soft)s; selection-color: %(text)s; outline: 0; }
 QCheckBox, QRadioButton { spacing: 8px; background: transparent; }
