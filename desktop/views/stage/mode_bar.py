@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QLayout,
     QSlider,
     QToolButton,
     QWidget,
@@ -20,7 +19,7 @@ from PySide6.QtWidgets import (
 from desktop.presenters.stage import Stage
 from desktop.presenters.stage_layers import MODES, StageMode
 from desktop.views.icons import icon
-from desktop.views.theme import ICON, NARROW, TIGHT, role
+from desktop.views.theme import CONTROL, ICON, NARROW, TIGHT, role
 
 ICONS: Final[dict[StageMode, str]] = {
     "reference": "image",
@@ -30,6 +29,7 @@ ICONS: Final[dict[StageMode, str]] = {
     "side_by_side": "side-by-side",
     "wipe": "wipe",
 }
+_NARROWEST: Final = 360
 # Width of a list of results: at least, at most.
 _CHOOSER: Final = (84, 210)
 
@@ -92,10 +92,9 @@ class ModeBar(QWidget):
 
     def _lay_out(self) -> None:
         row = self._row
-        # Words and choosers come and go with the room; they must not push the window wider.
-        row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         row.setContentsMargins(NARROW, TIGHT, NARROW, TIGHT)
         row.setSpacing(TIGHT)
+        self.setFixedHeight(CONTROL + 2 * TIGHT + 2)
         for button in self.buttons.values():
             row.addWidget(button)
         row.addStretch(1)
@@ -151,6 +150,10 @@ class ModeBar(QWidget):
             path = None if live else getattr(chosen, "path", None)
             box.setCurrentIndex(next((at for at, entry in enumerate(entries) if entry[1] == path), -1))
             box.setToolTip(box.currentText())
+
+    def minimumSizeHint(self) -> QSize:
+        """Words and choosers come and go with the room; they must not push the window wider."""
+        return QSize(_NARROWEST, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Words where there is room."""
