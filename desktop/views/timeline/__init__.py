@@ -1,0 +1,1 @@
+"""The timeline under the stage: ruler, tracks, handles and their keyboard."""

@@ -1,0 +1,54 @@
+"""Scrolls the timeline while something is dragged beyond its edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, QTimer
+
+if TYPE_CHECKING:
+    from desktop.views.timeline.canvas import TimelineCanvas
+
+_EVERY_MS: Final = 30
+# Pixels a turn for each pixel beyond the edge, and at most.
+_FORCE: Final = 0.35
+_FASTEST: Final = 40.0
+
+
+class Pull(QObject):
+    """Passes a drag on, again and again while the pointer is outside."""
+
+    def __init__(self, canvas: TimelineCanvas) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._x = 0.0
+        self._drag: Callable[[float], None] | None = None
+        self._turn = QTimer(self, interval=_EVERY_MS)
+        self._turn.timeout.connect(self._scroll)
+
+    def follow(self, x: float, drag: Callable[[float], None]) -> None:
+        """The pointer is at ``x``; ``drag`` is told so, and again after each scroll."""
+        self._x, self._drag = x, drag
+        drag(x)
+        if self._beyond:
+            if not self._turn.isActive():
+                self._turn.start()
+        else:
+            self._turn.stop()
+
+    def stop(self) -> None:
+        """The button was let go."""
+        self._turn.stop()
+        self._drag = None
+
+    @property
+    def _beyond(self) -> float:
+        return min(self._x, 0.0) + max(self._x - self._canvas.width(), 0.0)
+
+    def _scroll(self) -> None:
+        scale, drag = self._canvas.scale, self._drag
+        by = min(max(self._beyond * _FORCE, -_FASTEST), _FASTEST)
+        self._canvas.scroll_to(scale.start_s + by / scale.px_per_s)
+        if drag is not None and self._canvas.scale != scale:
+            drag(self._x)
