@@ -201,8 +201,12 @@ def apply(app: QApplication, dark: bool) -> None:
 
 def sheet(tokens: Tokens) -> str:
     """The style sheet in these colours."""
-    arrow = resources() / "icons" / ("drop-on-dark.svg" if tokens is DARK else "drop-on-light.svg")
-    return _SHEET % {**asdict(tokens), "radius": RADIUS, "arrow": arrow.as_posix()}
+    theme = "dark" if tokens is DARK else "light"
+    signs = {"arrow": "drop", "rise": "rise", "tick": "tick"}
+    files = {
+        key: (resources() / "icons" / f"{name}-on-{theme}.svg").as_posix() for key, name in signs.items()
+    }
+    return _SHEET % {**asdict(tokens), **files, "radius": RADIUS}
 
 
 _SHEET: Final = """
@@ -211,6 +215,7 @@ QMainWindow, QDialog { background: %(window)s; }
 QLabel { background: transparent; }
 QLabel[role="heading"] { font-weight: 600; }
 QLabel[role="title"] { font-size: 14pt; font-weight: 600; }
+QLabel[role="score"] { font-size: 26pt; font-weight: 600; }
 QLabel[role="quiet"] { color: %(quiet)s; }
 QLabel[role="small"] { color: %(quiet)s; font-size: 9pt; }
 QLabel[role="problem"] { color: %(danger)s; font-size: 9pt; }
@@ -268,19 +273,38 @@ QToolButton[role="fold-small"]:checked { background: transparent; }
 QToolButton[role="fold-small"]:hover { color: %(text)s; }
 QToolButton[role="mini"] { padding: 0; min-height: 16px; }
 
-QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox { background: %(raised)s;
+QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox { background: %(raised)s;
     color: %(text)s; border: 1px solid %(strong_line)s; border-radius: %(radius)spx; padding: 3px 6px;
     min-height: 22px; selection-background-color: %(accent)s; selection-color: %(accent_text)s; }
-QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
+QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus,
 QComboBox:focus { border: 1px solid %(accent)s; }
-QLineEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {
+QLineEdit:disabled, QPlainTextEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {
     color: %(faint)s; background: transparent; border-color: %(line)s; }
 *[problem="true"] { border: 1px solid %(danger)s; }
 QComboBox::drop-down { border: 0; width: 20px; }
 QComboBox::down-arrow { image: url("%(arrow)s"); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: %(raised)s; color: %(text)s; border: 1px solid %(line)s;
     selection-background-color: %(accent_soft)s; selection-color: %(text)s; outline: 0; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { subcontrol-origin: border; width: 20px;
+    border: 0; background: transparent; }
+QAbstractSpinBox::up-button { subcontrol-position: top right; margin: 2px 2px 0 0; }
+QAbstractSpinBox::down-button { subcontrol-position: bottom right; margin: 0 2px 2px 0; }
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover { background: %(hover)s;
+    border-radius: 3px; }
+QAbstractSpinBox::up-arrow { image: url("%(rise)s"); width: 10px; height: 10px; }
+QAbstractSpinBox::down-arrow { image: url("%(arrow)s"); width: 10px; height: 10px; }
+QAbstractSpinBox::up-arrow:disabled, QAbstractSpinBox::up-arrow:off, QAbstractSpinBox::down-arrow:disabled,
+    QAbstractSpinBox::down-arrow:off { image: none; }
 QCheckBox, QRadioButton { spacing: 8px; background: transparent; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid %(strong_line)s; border-radius: 4px;
+    background: %(raised)s; }
+QCheckBox::indicator:hover { border-color: %(accent)s; }
+QCheckBox:focus::indicator { border-color: %(accent)s; }
+QCheckBox::indicator:checked { background: %(accent)s; border-color: %(accent)s; image: url("%(tick)s"); }
+QCheckBox:focus::indicator:checked { border-color: %(text)s; }
+QCheckBox::indicator:disabled { background: transparent; border-color: %(line)s; }
+QCheckBox::indicator:checked:disabled { background: %(faint)s; border-color: %(faint)s; }
+QCheckBox:disabled { color: %(faint)s; }
 
 QListView, QTreeView, QTableView { background: %(panel)s; border: 0; outline: 0; color: %(text)s;
     selection-background-color: %(accent_soft)s; selection-color: %(text)s; }
