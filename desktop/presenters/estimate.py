@@ -51,7 +51,8 @@ def lacking_input(draft: Draft, facts: Facts) -> Estimate | None:
         return Estimate("inputs", words, blocked=words)
     for trouble in (facts.reference, facts.motion):
         if isinstance(trouble, Trouble):
-            return Estimate("inputs", trouble.message, notes=(trouble.action,), blocked=trouble.message)
+            words = f"{trouble.message} {trouble.action}".strip()
+            return Estimate("inputs", words, blocked=words)
     if facts.picture is None or facts.clip is None:
         words = translate("Estimate", "The files are being looked at.")
         return Estimate("working", words, blocked=words)

@@ -95,7 +95,10 @@ class Inspector(InspectorFields):
         remedy = self._estimate.remedy
         if remedy is not None:
             text = self.tr("Smaller and shorter")
-            self._document.change(text, size=remedy.size, frames=remedy.frames)
+            plan = self._estimate.plan
+            shorter = plan is not None and remedy.frames < plan.frames
+            frames = remedy.frames if shorter else self.draft.frames
+            self._document.change(text, size=remedy.size, frames=frames)
 
     def start(self) -> None:
         """Read what there is to choose from, then estimate; call it once the window is painted."""

@@ -115,6 +115,10 @@ class InspectorFields(QObject):
         """Of the result; None while the motion is not known."""
         return None if self._offers is None else length_of(self.draft, self.facts, self._offers)
 
+    def automatic_size(self) -> Size | None:
+        """The area budget where none is asked for."""
+        return None if self._offers is None else self._offers.size(replace(self.draft, size=None))
+
     def pixels(self, size: Size) -> Size | None:
         """Of the result at an area budget; None while the reference is not known."""
         picture = self.facts.picture
