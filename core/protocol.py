@@ -3,8 +3,8 @@
 Both sides say hello with their protocol version first. This stands on the ground floor because the engine,
 which lies below ``core.jobs``, speaks it too.
 
-    app -> engine   hello, render {request, plan, checkpointing}, cancel, pause, unload; the end of the stream
-                    means that the app is gone
+    app -> engine   hello, render {request, plan, checkpointing, previewing}, cancel, pause, previews {on},
+                    unload; the end of the stream means that the app is gone
     engine -> app   hello, event {event}, heartbeat {count, vram_bytes}
 
 The two may run from different Python environments, so nothing but JSON crosses, and a version that does not
@@ -19,9 +19,9 @@ from typing import IO, Any
 
 from core.codec import from_data, to_data
 from core.errors import EngineError
-from core.types import Checkpointing, Plan, RenderEvent, RenderRequest
+from core.types import Checkpointing, Plan, Previewing, RenderEvent, RenderRequest
 
-VERSION = 2
+VERSION = 3
 # The engine's environment: the app's process id, and "low" where the engine is to leave the processor to it.
 PARENT_VARIABLE = "PIROUETTE_PARENT_PID"
 PRIORITY_VARIABLE = "PIROUETTE_ENGINE_PRIORITY"
@@ -110,13 +110,19 @@ def check_hello(message: Message | None) -> None:
         )
 
 
-def render_message(request: RenderRequest, plan: Plan, checkpointing: Checkpointing | None = None) -> Message:
+def render_message(
+    request: RenderRequest,
+    plan: Plan,
+    checkpointing: Checkpointing | None = None,
+    previewing: Previewing | None = None,
+) -> Message:
     """Asks the engine for one render."""
     return {
         "type": "render",
         "request": to_data(request),
         "plan": to_data(plan),
         "checkpointing": None if checkpointing is None else to_data(checkpointing),
+        "previewing": None if previewing is None else to_data(previewing),
     }
 
 
@@ -140,6 +146,12 @@ def read_render(message: Message) -> tuple[RenderRequest, Plan, Checkpointing | 
     return found["request"], found["plan"], found["checkpointing"]
 
 
+def read_previewing(message: Message) -> Previewing | None:
+    """Where the previews of a render message go; None for a render without. Raises ``BadInput``."""
+    previewing: Previewing | None = from_data(message.get("previewing"), Previewing | None)
+    return previewing
+
+
 def _unknown(asked: Any, understood: Any) -> list[str]:
     """Names in ``asked`` that ``understood`` lacks and that ask for something."""
     if isinstance(asked, dict) and isinstance(understood, dict):
@@ -160,6 +172,17 @@ def cancel_message() -> Message:
 def pause_message() -> Message:
     """Asks the engine to stop at the next check and to keep what was done."""
     return {"type": "pause"}
+
+
+def previews_message(on: bool) -> Message:
+    """Tells the engine whether somebody looks at the previews of the newest render from now on."""
+    return {"type": "previews", "on": on}
+
+
+def wants_previews(message: Message) -> bool:
+    """What a render message or one of ``previews_message`` says of that."""
+    said = message.get("previewing") if message["type"] == "render" else message
+    return isinstance(said, dict) and said.get("on") is True
 
 
 def unload_message() -> Message:

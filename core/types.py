@@ -188,6 +188,19 @@ class Checkpointing:
 
 
 @dataclass(frozen=True)
+class Previewing:
+    """Live previews while a render samples, which its file does not depend on.
+
+    Attributes:
+        folder: for their files alone; made when the first is written, removed when the render ends.
+        on: whether they are wanted from the beginning; that may be changed while it renders.
+    """
+
+    folder: str
+    on: bool = True
+
+
+@dataclass(frozen=True)
 class Sampling:
     """Resolved sampling settings: preset plus overrides.
 
@@ -313,10 +326,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Preview:
-    """A small looping preview: a WebP or PNG file written by the engine."""
+    """A small looping preview: an animated WebP file written by the engine, soon replaced by the next.
+
+    It shows the whole clip, with ``frames`` pictures at ``fps``, as predicted after ``step`` of ``steps``.
+    """
 
     path: str
     frames: int
+    fps: float = float(FPS)
+    step: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from core.errors import Cancelled, Paused
-from core.protocol import Message, ProtocolError, check_hello, read_message
+from core.protocol import Message, ProtocolError, check_hello, read_message, wants_previews
 
 _LOG = logging.getLogger("engine")
 
@@ -22,12 +22,21 @@ class Job:
     Attributes:
         message: as it came.
         gone: set, for all jobs at once, when the app is.
+        previews: set while somebody looks at them.
     """
 
     message: Message
     gone: threading.Event
     cancelled: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
+    previews: threading.Event = field(default_factory=threading.Event)
+
+    def show(self, on: bool) -> None:
+        """Somebody looks at the previews from now on, or nobody."""
+        if on:
+            self.previews.set()
+        else:
+            self.previews.clear()
 
     def check(self) -> None:
         """Stop here if the app asked for it.
@@ -49,7 +58,8 @@ class Unload:
 class Inbox:
     """Reads messages on a thread: renders and unloads wait; a cancel or a pause stops the newest render.
 
-    A stop is meant for what was asked for before it: one that comes when that render has ended stops nothing.
+    Whether somebody looks at previews goes to the newest render, too. A stop is meant for what was asked for
+    before it: one that comes when that render has ended stops nothing.
     At the end of the input, however it ends, every render is told to stop, then ``on_end`` is called.
     """
 
@@ -83,11 +93,15 @@ class Inbox:
         match message["type"]:
             case "render":
                 self._newest = Job(message, self._gone)
+                self._newest.show(wants_previews(message))
                 self._queue.put(self._newest)
             case "cancel" if newest is not None:
                 newest.cancelled.set()
             case "pause" if newest is not None:
                 newest.paused.set()
+            case "previews":
+                if newest is not None:
+                    newest.show(wants_previews(message))
             case "unload":
                 self._queue.put(Unload())
             case "cancel" | "pause":

@@ -5,7 +5,8 @@ Inputs and outputs of every step are float32; the transformer computes in the dt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,13 +18,17 @@ from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.sampling import rcm, unipc
 from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
 from core.engine.sampling.noise import seeded, standard_normal
-from core.engine.sampling.schedule import OnStep, Sample, Schedule, ignore_step
+from core.engine.sampling.schedule import OnStep, Sample, Schedule, Velocity, ignore_step
 from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
 from core.errors import EngineError
 from core.types import Progress, Sampling
 
+# Called after the forwards of a step, counted from 0, with what predicts the clean latents [1, 16, T, H, W].
+Look = Callable[[int, Callable[[], Tensor]], None]
+
 __all__ = [
     "GuidedVelocity",
+    "Look",
     "count_forwards",
     "decode",
     "denoise",
@@ -44,6 +49,7 @@ def generate(
     on_step: OnStep = ignore_step,
     begin: SamplerState | None = None,
     keep: Keep | None = None,
+    look: Look | None = None,
 ) -> Tensor:
     """Sample latents [16, T, H, W], float32. The same seed gives the same bits on one machine.
 
@@ -51,6 +57,7 @@ def generate(
         on_step: called with (step, latents [1, 16, T, H, W]) after every step.
         begin: a state of the same render to go on from; it must fit ``state_specs``.
         keep: called with the state after every step but the last; None costs nothing.
+        look: may see where each step is heading; None costs nothing.
 
     Raises:
         Cancelled: from ``hooks.check``, which is called before every forward.
@@ -69,6 +76,7 @@ def generate(
         on_step=on_step,
         begin=begin,
         keep=keep,
+        look=look,
     )
 
 
@@ -85,13 +93,15 @@ def denoise(
     on_step: OnStep = ignore_step,
     begin: SamplerState | None = None,
     keep: Keep | None = None,
+    look: Look | None = None,
 ) -> Tensor:
     """``generate`` from given noise [16, T, H, W]; ``step_noise``, [1, 16, T, H, W] each, replaces draws."""
     velocity = GuidedVelocity(transformer, conditions, sampling, hooks, begin.step if begin else 0)
     schedule = schedule_for(sampling, velocity.dtype)
     sample = _sampler(sampling, step_noise)
     start = noise[None].float().to(velocity.device)
-    latents = sample(velocity, start, schedule, generator, on_step, begin=begin, keep=keep)[0]
+    field: Velocity = velocity if look is None else _Watched(velocity, schedule, look)
+    latents = sample(field, start, schedule, generator, on_step, begin=begin, keep=keep)[0]
     if not torch.isfinite(latents).all():
         raise EngineError(
             "The model produced values that are not finite numbers.",
@@ -214,6 +224,24 @@ class GuidedVelocity:
     def _report(self, step: int) -> None:
         steps, forwards = self._sampling.steps, self._forwards
         self._hooks.on_progress(Progress("sample", step, steps, self.forward, forwards))
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A velocity field that shows where it leads: x0 = x - s v, with s the flow time of the step.
+
+    All samplers here walk on x_s = (1 - s) x0 + s eps with v = eps - x0; rCM's times are turned to flow's.
+    """
+
+    velocity: Velocity
+    schedule: Schedule
+    look: Look
+
+    def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:
+        """See ``Velocity``."""
+        velocity = self.velocity(latents, timestep, step)
+        self.look(step, lambda: latents - float(self.schedule.sigmas[step]) * velocity)
+        return velocity
 
 
 def _branch_inputs(conditions: Conditions, device: torch.device) -> dict[Branch, dict[str, Tensor]]:

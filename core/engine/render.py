@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,8 @@ from core.engine.kernels import Kernels
 from core.engine.machine import pick_device
 from core.engine.phases import Emit, Notes, PhaseClock, Pictures
 from core.engine.pipeline import count_forwards, decode, forwards_before, generate
+from core.engine.preview import Previews, PreviewsAsked
+from core.engine.preview_decoders import decoders_of
 from core.engine.record import describe, version_of
 from core.engine.sampling.state import LATENTS
 from core.media.audio import SoundClip, read_sound
@@ -49,6 +52,7 @@ def render(
     cache: Cache | None = None,
     *,
     open_pose: OpenEngine = open_engine,
+    previews: PreviewsAsked | None = None,
 ) -> Result:
     """Render one video; ``emit`` gets progress, memory and notes, and ``Kept`` where states are kept.
 
@@ -59,6 +63,7 @@ def render(
             What lies there stays when the render is done.
         cache: of encodings; None encodes everything.
         open_pose: opens the engine that finds poses, or hands out one that is kept.
+        previews: where they go while it samples, and whether somebody looks. None makes none.
 
     Raises:
         Paused: from ``hooks.check``; its value is the step that the kept state goes on from.
@@ -68,7 +73,7 @@ def render(
     hooks = Hooks(hooks.check, emit)
     clock, notes = PhaseClock(hooks.check, emit), Notes(emit, [])
     checkpoint = Checkpoint(checkpointing, plan, emit)
-    with checkpoint.pausing():
+    with checkpoint.pausing(), Previews(previews, emit, hooks.check) as shown:
         notes.add(*model_notes(plan.model, Path(request.reference.path)))
         device = pick_device(request.device)
         with clock.phase("load"):
@@ -78,7 +83,7 @@ def render(
             reference = load_reference(Path(request.reference.path))
             motion = _load_motion(request, plan, bundle, reference, hooks, open_pose)
             notes.add(*motion.notes)
-        work = _Work(request, plan, bundle, device, reference, motion, hooks, clock)
+        work = _Work(request, plan, bundle, device, reference, motion, hooks, clock, shown)
         begin = work.begin(checkpoint)
         notes.add(*begin.notes)
         with begin.kernels.applied():
@@ -126,6 +131,7 @@ class _Work:
     motion: MotionFrames
     hooks: Hooks
     clock: PhaseClock
+    previews: Previews
 
     def begin(self, checkpoint: Checkpoint) -> _Begin:
         """Look whether what is kept belongs to this render; a note where other kernels made it."""
@@ -155,6 +161,8 @@ class _Work:
         with clock.more("load"):
             self.bundle.residency.enter("sample")
         with clock.phase("sample", begins=self._sampled(found)):
+            first_step = found.state.step if found else 0
+            decoders = partial(decoders_of, self.bundle, self.plan)
             latents = generate(
                 self.bundle,
                 conditions,
@@ -163,6 +171,7 @@ class _Work:
                 self.hooks,
                 begin=found.state if found else None,
                 keep=checkpoint.sampling(),
+                look=self.previews.sampling(decoders, self.plan.sampling.steps, first_step),
             )
         checkpoint.finished(latents)
         return latents

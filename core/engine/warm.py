@@ -24,6 +24,7 @@ from core.engine.loading.bundle import load_bundle
 from core.engine.loading.header import weight_files
 from core.engine.loading.parts import architecture_of, find_parts
 from core.engine.machine import give_back, give_back_ram
+from core.engine.preview import PreviewsAsked
 from core.engine.render import Emit, LoadBundle, render
 from core.errors import BadCheckpoint
 from core.pose.extract.engine import PoseEngine
@@ -59,6 +60,7 @@ class WarmEngine:
         checkpointing: Checkpointing | None,
         check: Check,
         emit: Emit,
+        previews: PreviewsAsked | None = None,
     ) -> Result:
         """One render; arguments and errors as ``core.engine.render.render``."""
         make_deterministic()
@@ -72,6 +74,7 @@ class WarmEngine:
                 checkpointing,
                 self._cache,
                 open_pose=self._poses,
+                previews=previews,
             )
         except BaseException as error:
             let_go(error)

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from core.cache import Cache
@@ -24,9 +25,9 @@ from core.engine.heartbeat import BEAT_S, AppGone, Outbox, Pulse
 from core.engine.inbox import Inbox, Job, Unload
 from core.errors import EngineError, OutOfMemory, PirouetteError
 from core.parent import die_with_parent, lower_priority
-from core.protocol import Message, ProtocolError, hello, read_render
+from core.protocol import Message, ProtocolError, hello, read_previewing, read_render
 from core.settings import places
-from core.types import Checkpointing, Failure, Plan, Progress, RenderEvent, RenderRequest, Result
+from core.types import Checkpointing, Failure, Plan, Previewing, Progress, RenderEvent, RenderRequest, Result
 
 if TYPE_CHECKING:
     from core.engine.warm import WarmEngine
@@ -68,16 +69,18 @@ class Kept:
         unload: gives its memory back; called between two renders.
         held_bytes: of the GPU's memory, told with each heartbeat, from the thread that beats.
         is_fit: asked after each render; False means that this process has to go, and the engine leaves.
+        show: told before each render where its previews go, and how to ask whether somebody looks.
     """
 
     unload: Callable[[], None] = lambda: None
     held_bytes: Callable[[], int] = lambda: 0
     is_fit: Callable[[], bool] = lambda: True
+    show: Callable[[Previewing | None, Callable[[], bool]], None] = lambda *_: None
 
     @classmethod
     def by(cls, render: TorchRender) -> Kept:
         """What the real render keeps."""
-        return cls(render.unload, render.held_bytes, render.is_fit)
+        return cls(render.unload, render.held_bytes, render.is_fit, render.show)
 
 
 def serve(
@@ -109,14 +112,14 @@ def serve(
                 pulse.beat()
             else:
                 outbox.tell(Progress("start"))
-                outcome = attempt(asked, outbox.tell, render)
+                outcome = attempt(asked, outbox.tell, render, kept)
                 pulse.beat()  # the app plans the next render with what we hold now, not a second ago
                 answer(outbox, outcome)
                 del outcome
             del asked
 
 
-def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
+def attempt(job: Job, emit: Emit, render: Render, kept: Kept) -> Result | Failure:
     """One render; every exception becomes a ``Failure``. Tracebacks go to the log alone.
 
     Raises:
@@ -124,6 +127,7 @@ def attempt(job: Job, emit: Emit, render: Render) -> Result | Failure:
     """
     try:
         request, plan, checkpointing = read_render(job.message)
+        kept.show(read_previewing(job.message), job.previews.is_set)
         return render(request, plan, checkpointing, job.check, emit)
     except AppGone:
         raise
@@ -145,6 +149,7 @@ class TorchRender:
 
     def __init__(self) -> None:
         self._engine: WarmEngine | None = None
+        self._previews: tuple[Previewing | None, Callable[[], bool]] = None, lambda: False
 
     def __call__(
         self,
@@ -160,7 +165,15 @@ class TorchRender:
             from core.engine.warm import WarmEngine
 
             self._engine = WarmEngine(cache=Cache(places().cache / "encodings"))
-        return self._engine.render(request, plan, checkpointing, check, emit)
+        from core.engine.preview import PreviewsAsked
+
+        previewing, wanted = self._previews
+        asked = None if previewing is None else PreviewsAsked(Path(previewing.folder), wanted)
+        return self._engine.render(request, plan, checkpointing, check, emit, asked)
+
+    def show(self, previewing: Previewing | None, wanted: Callable[[], bool]) -> None:
+        """Where the next render's previews go, and whether somebody looks at them."""
+        self._previews = previewing, wanted
 
     def is_fit(self) -> bool:
         """Whether this process can render again."""

@@ -21,6 +21,7 @@ from core.protocol import (
     ProtocolError,
     cancel_message,
     pause_message,
+    previews_message,
     read_event,
     render_message,
 )
@@ -36,6 +37,13 @@ _GONE_S: Final = 10.0
 @dataclass(frozen=True, eq=False)
 class Asked:
     """Somebody wants ``rendering`` stopped."""
+
+    rendering: Rendering
+
+
+@dataclass(frozen=True, eq=False)
+class Looking:
+    """Somebody looks at the previews of ``rendering``, or does not any more."""
 
     rendering: Rendering
 
@@ -60,7 +68,7 @@ class Unload:
     """An idle engine shall let go of its model."""
 
 
-Post = Heard | Ended | Asked | Signs | Wake | Unload | Rendering
+Post = Heard | Ended | Asked | Looking | Signs | Wake | Unload | Rendering
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,9 @@ class Conversation:
     def hold(self) -> Ending:
         """Ask for the render and follow it to its end, or the engine's."""
         rendering = self._rendering
-        self._engine.send(render_message(rendering.request, rendering.plan, rendering.checkpointing))
+        self._engine.send(
+            render_message(rendering.request, rendering.plan, rendering.checkpointing, rendering.previewing)
+        )
         if self._engine.greeting is not None:
             self._on_phase("start")
         self._heed_stop()
@@ -136,6 +146,8 @@ class Conversation:
                 self._look(item)
             case Asked(rendering) if rendering is self._rendering:
                 self._heed_stop()
+            case Looking(rendering) if rendering is self._rendering and rendering.previewing is not None:
+                self._engine.send(previews_message(rendering.previewing.on))
         return None
 
     def _hear(self, message: Message) -> Result | Failure | None:

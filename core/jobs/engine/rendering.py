@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Literal
 
 from core.errors import Cancelled, EngineError, Paused
-from core.types import Checkpointing, Kept, Plan, RenderEvent, RenderRequest, Result
+from core.types import Checkpointing, Kept, Plan, Previewing, RenderEvent, RenderRequest, Result
 
 Stop = Literal["pause", "cancel", "kill"]
 OnEvent = Callable[[RenderEvent], None]
@@ -22,6 +23,7 @@ class Rendering:
     Attributes:
         stop: what the user wants, the strongest so far.
         kept: the newest step whose state is known to be on disk; None while none is.
+        previewing: where previews go and whether they are wanted now; None where this render makes none.
         engine_pid: process id of the engine, once there is one.
     """
 
@@ -33,12 +35,15 @@ class Rendering:
         on_log: OnLog,
         begin: Callable[[Rendering], None],
         on_stop: Callable[[Rendering], None],
+        previewing: Previewing | None = None,
+        on_previews: Callable[[Rendering], None] = lambda _: None,
     ) -> None:
         self.request, self.plan, self.checkpointing, self.on_log = request, plan, checkpointing, on_log
         self.stop: Stop | None = None
         self.kept: int | None = None
         self.engine_pid: int | None = None
-        self._begin, self._on_stop = begin, on_stop
+        self.previewing = previewing
+        self._begin, self._on_stop, self._on_previews = begin, on_stop, on_previews
         self._lock = threading.Lock()
         self._begun = False
         self._inbox: queue.SimpleQueue[RenderEvent | BaseException] = queue.SimpleQueue()
@@ -80,6 +85,14 @@ class Rendering:
     def force_stop(self) -> None:
         """Kill the engine now."""
         self._ask("kill")
+
+    def set_previews(self, on: bool) -> None:
+        """Whether somebody looks at the previews, from the next step on. From any thread."""
+        with self._lock:
+            if self.previewing is None or self.previewing.on == on:
+                return
+            self.previewing = replace(self.previewing, on=on)
+        self._on_previews(self)
 
     def tell(self, event: RenderEvent) -> None:
         """An event of the engine, from the supervising thread."""

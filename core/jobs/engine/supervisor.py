@@ -19,7 +19,16 @@ from typing import Final
 from core.errors import Cancelled, EngineDied, EngineError, EngineHung, Paused, PirouetteError, from_json
 from core.hardware import Device, Machine, parse_device
 from core.hardware.oom_kills import oom_kills
-from core.jobs.engine.conversation import Asked, Conversation, Ending, Patience, Post, Unload, Wake
+from core.jobs.engine.conversation import (
+    Asked,
+    Conversation,
+    Ending,
+    Looking,
+    Patience,
+    Post,
+    Unload,
+    Wake,
+)
 from core.jobs.engine.environment import engine_command, engine_environment
 from core.jobs.engine.leftovers import remove_unfinished
 from core.jobs.engine.liveness import Limits
@@ -30,7 +39,7 @@ from core.jobs.engine.rendering import OnEvent, OnLog, Rendering
 from core.jobs.engine.share import with_share
 from core.jobs.engine.states import Busy, EngineState, Off, Starting, Waiting, Warm
 from core.protocol import ProtocolError, unload_message
-from core.types import Checkpointing, Failure, Phase, Plan, RenderRequest, Result
+from core.types import Checkpointing, Failure, Phase, Plan, Previewing, RenderRequest, Result
 
 _LOGGER = logging.getLogger(__name__)
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
@@ -108,9 +117,17 @@ class Supervisor:
         plan: Plan,
         checkpointing: Checkpointing | None = None,
         on_log: OnLog = lambda _: None,
+        previewing: Previewing | None = None,
     ) -> Rendering:
-        """A render that can be stopped even before it is run; ``on_log`` gets the engine's standard error."""
-        return Rendering(request, plan, checkpointing, on_log, self._begin, self._stop)
+        """A render that can be stopped even before it is run.
+
+        Args:
+            on_log: gets the engine's standard error.
+            previewing: where live previews go and whether they are wanted; None makes none.
+        """
+        return Rendering(
+            request, plan, checkpointing, on_log, self._begin, self._stop, previewing, self._previews
+        )
 
     def render(
         self,
@@ -132,6 +149,11 @@ class Supervisor:
         """Stop the render that is going on, if any, and keep what was done."""
         if (current := self._current) is not None:
             current.pause()
+
+    def set_previews(self, on: bool) -> None:
+        """Whether somebody looks at the previews of the render that is going on, if any."""
+        if (current := self._current) is not None:
+            current.set_previews(on)
 
     def force_stop(self) -> None:
         """Kill the engine of the render that is going on, if any."""
@@ -174,6 +196,9 @@ class Supervisor:
 
     def _stop(self, rendering: Rendering) -> None:
         self._mailbox.post(Asked(rendering))
+
+    def _previews(self, rendering: Rendering) -> None:
+        self._mailbox.post(Looking(rendering))
 
     def _work(self) -> None:
         while (rendering := self._idle()) is not None:

@@ -48,6 +48,7 @@ from core.types import (
     Kept,
     Note,
     Plan,
+    Previewing,
     Progress,
     Queued,
     RenderEvent,
@@ -86,6 +87,7 @@ class Attempt:
         is_full: whether a drive of these paths is full.
         slow_s: see ``Checkpointing``.
         machine: what this machine has.
+        previews: whether somebody looks at live previews; ``set_previews`` changes that.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Attempt:
         slow_s: float = 1.0,
         machine: Callable[[], Machine] = inspect_machine,
         clock: Callable[[], float] = time.monotonic,
+        previews: bool = False,
     ) -> None:
         self.job = job
         self._queue, self._lease, self._supervisor = queue, lease, supervisor
@@ -109,6 +112,7 @@ class Attempt:
         self._folder = queue.job_folder(job.id)
         self._log = EngineLog(self._folder / folders.LOG_NAME, "a")
         self._checkpointing = Checkpointing(str(self._folder / folders.STATE_FOLDER), slow_s)
+        self._previewing = Previewing(str(self._folder / folders.PREVIEWS_FOLDER), previews)
         self._lock = threading.Lock()
         self._asked: Reason | None = None
         self._rendering: Rendering | None = None
@@ -154,6 +158,14 @@ class Attempt:
             asked, rendering = self._asked, self._rendering
         if rendering is not None:
             _stop(rendering, asked)
+
+    def set_previews(self, on: bool) -> None:
+        """Whether somebody looks at the previews. From any thread."""
+        with self._lock:
+            self._previewing = replace(self._previewing, on=on)
+            rendering = self._rendering
+        if rendering is not None:
+            rendering.set_previews(on)
 
     def kill(self) -> None:
         """End the engine now, whatever was asked for before. From any thread."""
@@ -236,8 +248,10 @@ class Attempt:
 
     def _once(self, request: RenderRequest, plan: Plan) -> Result:
         def run(request: RenderRequest, plan: Plan, on_event: Callable[[RenderEvent], None]) -> Result:
-            rendering = self._supervisor.rendering(request, plan, self._checkpointing, self._log)
             with self._lock:
+                rendering = self._supervisor.rendering(
+                    request, plan, self._checkpointing, self._log, self._previewing
+                )
                 self._rendering, asked = rendering, self._asked
             if asked is not None:
                 _stop(rendering, asked)
@@ -248,6 +262,7 @@ class Attempt:
         finally:
             with self._lock:
                 self._rendering = None
+            folders.drop_previews(self._folder)
 
     def _on_event(self, event: RenderEvent) -> None:
         match event:

@@ -11,6 +11,7 @@ from typing import Final
 _LOG = logging.getLogger(__name__)
 LOG_NAME: Final = "engine.log"
 STATE_FOLDER: Final = "state"
+PREVIEWS_FOLDER: Final = "previews"
 # Stands there from the first start on: the output's name is settled and what lies there is this job's own.
 BEGUN_NAME: Final = "begun"
 
@@ -18,7 +19,13 @@ BEGUN_NAME: Final = "begun"
 def drop_render(folder: Path) -> None:
     """Forget what a render has begun; the log stays. A problem is logged: a stale state does no harm."""
     _remove(folder / STATE_FOLDER)
+    drop_previews(folder)
     drop_begun(folder)
+
+
+def drop_previews(folder: Path) -> None:
+    """Remove what an engine left that could not clear up."""
+    _remove(folder / PREVIEWS_FOLDER)
 
 
 def drop_begun(folder: Path) -> None:

@@ -103,6 +103,7 @@ class QueueRunner:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._forced = False
+        self._previews = False
         self._attempt: Attempt | None = None
         self._hold: Hold | None = None
 
@@ -154,6 +155,16 @@ class QueueRunner:
             attempt.ask("leave")
             attempt.kill()
         self._wake.set()
+
+    def set_previews(self, on: bool) -> None:
+        """Whether somebody looks at live previews, which the listener gets; nobody does at first.
+
+        From any thread, at any time; it holds from the next step on and for all later jobs.
+        """
+        self._previews = on
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.set_previews(on)
 
     def wake(self) -> None:
         """Something has changed in the queue: look now instead of at the next tick."""
@@ -214,8 +225,10 @@ class QueueRunner:
             lambda paths: low_disk(paths, MIN_FREE_BYTES, self._free) is not None,
             self._slow_s,
             self._machine,
+            previews=self._previews,
         )
         self._attempt = attempt
+        attempt.set_previews(self._previews)  # it may have changed before anybody knew of the attempt
         try:
             if self._stopping.is_set():
                 attempt.ask("leave")
