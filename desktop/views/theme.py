@@ -328,6 +328,7 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QProgressBar { border: 0; border-radius: 3px; background: %(track)s; min-height: 6px; max-height: 6px;
     text-align: center; }
 QProgressBar::chunk { border-radius: 3px; background: %(accent)s; }
+QProgressBar[role="over"]::chunk { background: %(danger)s; }
 QSlider { background: transparent; }
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: %(track)s; }
 QSlider::sub-page:horizontal { background: %(accent)s; border-radius: 2px; }
