@@ -204,6 +204,7 @@ class Stage(QObject):
             self._results.show(before.path if before is not None else path)
         else:
             self.look_at(path)
+            self._user_chose = asked
 
     def add_results(self, items: Sequence[ResultItem]) -> None:
         """Results of earlier days, oldest first: they can be chosen, and nothing else happens."""

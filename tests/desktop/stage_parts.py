@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QImage
+from pytestqt.qtbot import QtBot
 
 from core.media.write import write_video
 from core.types import FPS
 from desktop.model.facts import Trouble
 from desktop.model.fitted import Busy
+from desktop.presenters.background import Background
+from desktop.presenters.document import Document
+from desktop.presenters.stage import Stage
+from desktop.presenters.stage_results import ResultItem
+from desktop.views.stage.stage_view import StageView
 
 COLOURS = {"ref": "#305080", "clip": "#804020", "one": "#c03030", "two": "#3030c0"}
 
@@ -25,6 +32,7 @@ class HandClock(QObject):
     duration_changed = Signal(float)
     speed_changed = Signal(float)
     looping_changed = Signal(bool)
+    volume_changed = Signal(float, bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,9 +85,11 @@ class HandClock(QObject):
 
     def set_muted(self, on: bool) -> None:
         self.muted = on
+        self.volume_changed.emit(self.volume, on)
 
     def set_volume(self, volume: float) -> None:
         self.volume = volume
+        self.volume_changed.emit(volume, self.muted)
 
     def _set_playing(self, on: bool) -> None:
         if on != self.playing:
@@ -169,6 +179,78 @@ class StillPose(QObject):
     def work(self, busy: Busy | None) -> None:
         self.busy = busy
         self.busy_changed.emit(busy)
+
+
+class Desk:
+    """A stage on real documents and files; what plays, decodes and finds poses stands still."""
+
+    def __init__(self, qtbot: QtBot, folder: Path) -> None:
+        self.qtbot, self.folder = qtbot, folder
+        self.background = Background("documents")
+        self.document = Document(self.background)
+        self.clock, self.sources, self.pose = HandClock(), PlainSources(), StillPose()
+        self.stage = Stage(self.document, self.clock, self.sources, self.pose)
+        self.view = StageView(self.stage, self.clock)
+        self.view.resize(640, 480)
+        qtbot.addWidget(self.view)
+
+    def show(self) -> None:
+        with self.qtbot.waitExposed(self.view):
+            self.view.show()
+        self.view.activateWindow()
+        self.view.canvas.setFocus()
+
+    def choose_picture(self) -> Path:
+        path = self.folder / "ref.png"
+        image = QImage(90, 160, QImage.Format.Format_RGB32)
+        image.fill(QColor("blue"))
+        image.save(str(path))
+        self.document.change("Picture", reference=path)
+        self.qtbot.waitUntil(lambda: self.document.facts.picture is not None)
+        return path
+
+    def choose_motion(self) -> Path:
+        path = write_clip(self.folder / "clip.mp4", 32)
+        self.document.change("Motion", motion=path)
+        self.qtbot.waitUntil(lambda: self.document.facts.clip is not None)
+        self.clock.set_duration(2.0)
+        self.clock.set_range(0.0, 2.0)
+        return path
+
+    def finish(self, name: str, start_s: float = 0.5, frames: int = 17, asked: bool = False) -> Path:
+        """A render is done; waits until its file was looked at."""
+        path = self.finish_quietly(name, start_s, frames, asked)
+        self.qtbot.waitUntil(lambda: self.item(path).duration_s > 0)
+        return path
+
+    def finish_quietly(self, name: str, start_s: float = 0.5, frames: int = 17, asked: bool = False) -> Path:
+        """A render is done; its file may never be looked at."""
+        path = write_clip(self.folder / f"{name}.mp4", frames)
+        self.stage.show_result(path, start_s, name.title(), asked)
+        return path
+
+    def item(self, path: Path) -> ResultItem:
+        return next(item for item in self.stage.results if item.path == path)
+
+    def colour_at(self, x: float, y: float) -> str:
+        """What is painted at a place of the canvas, in shares of its size."""
+        canvas = self.view.canvas
+        image = canvas.grab().toImage()
+        return image.pixelColor(int(x * (image.width() - 1)), int(y * (image.height() - 1))).name()
+
+    def close(self) -> None:
+        self.view.close_full_screen()
+        self.view.close()
+        self.stage.close()
+        self.background.close()
+
+
+def open_desk(qtbot: QtBot, folder: Path) -> Iterator[Desk]:
+    """For a fixture."""
+    desk = Desk(qtbot, folder)
+    desk.show()
+    yield desk
+    desk.close()
 
 
 def write_clip(path: Path, frames: int, colour: tuple[int, int, int] = (90, 60, 30)) -> Path:

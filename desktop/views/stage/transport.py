@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
@@ -40,6 +40,7 @@ class Transport(QFrame):
         playback.playing_changed.connect(self._show_all)
         playback.speed_changed.connect(self._show_all)
         playback.looping_changed.connect(self._show_all)
+        playback.volume_changed.connect(self._show_sound)
         stage.choices_changed.connect(self._show_all)
         self._show_all()
 
@@ -121,8 +122,10 @@ class Transport(QFrame):
         self._show_sound()
         self._show_time()
 
-    def _show_sound(self) -> None:
+    def _show_sound(self, *_: object) -> None:
         heard = self._stage.has_sound
+        with QSignalBlocker(self.volume):
+            self.volume.setValue(round(100 * self._playback.volume))
         self.mute.setEnabled(heard)
         self.volume.setEnabled(heard)
         self.mute.setChecked(self._playback.muted)
@@ -147,14 +150,12 @@ class Transport(QFrame):
 
     def _toggle_loop(self) -> None:
         self._playback.set_looping(not self._playback.looping)
-        self._show_all()
 
     def _toggle_mute(self) -> None:
         self._playback.set_muted(not self._playback.muted)
-        self._show_sound()
+        self._show_sound()  # a press has checked the button, whatever became of it
 
     def _on_volume(self, value: int) -> None:
         self._playback.set_volume(value / 100)
         if value and self._playback.muted:
             self._playback.set_muted(False)
-        self._show_sound()
