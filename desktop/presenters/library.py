@@ -26,6 +26,7 @@ from desktop.model.library_items import (
 from desktop.presenters.background import Background
 from desktop.presenters.document import Document
 from desktop.presenters.library_model import LibraryModel
+from desktop.presenters.reveal import reveal
 from desktop.presenters.thumbnails import Thumbnails
 
 _LOG = logging.getLogger(__name__)
@@ -124,6 +125,14 @@ class Library(QObject):
             self._document.change(self.tr("Reference picture"), reference=path)
         else:
             self._document.change(self.tr("Motion"), motion=path)
+
+    def show_in_folder(self, item: LibraryItem) -> None:
+        """In the system's file manager."""
+        if not reveal(item.path):
+            self.refused.emit(
+                self.tr("The folder of {name} cannot be opened.").format(name=item.name),
+                self.tr("It may have been moved: {folder}").format(folder=item.path.parent),
+            )
 
     def look_again(self) -> None:
         """See which files are there: at the start, and when the user comes back to the window."""

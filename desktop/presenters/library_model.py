@@ -16,6 +16,7 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     Qt,
     QUrl,
+    Signal,
 )
 from PySide6.QtGui import QImage
 
@@ -34,7 +35,12 @@ class LibraryModel(QAbstractListModel):
 
     Args:
         thumbnails: makes the pictures.
+
+    Signals:
+        chosen_changed: row of the item that is chosen now, -1 for none.
     """
+
+    chosen_changed = Signal(int)
 
     def __init__(self, thumbnails: Thumbnails, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -126,6 +132,8 @@ class LibraryModel(QAbstractListModel):
         for each in (before, path):
             if each is not None and before != path:
                 self._changed(each)
+        if before != path:
+            self.chosen_changed.emit(-1 if path is None else self.row_of(path))
 
     def set_missing(self, missing: frozenset[Path]) -> None:
         """Of these there is no file any more; of all others there is one."""
