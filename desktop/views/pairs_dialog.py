@@ -130,8 +130,15 @@ class PairsDialog(QDialog):
         self._sum.setVisible(known)
         if self._seconds_each is not None and known:
             self._sum.setText(
-                self.tr("About {time} in all").format(time=_duration(self._seconds_each * count))
+                self.tr("About {time} in all").format(time=self._duration(self._seconds_each * count))
             )
+
+    def _duration(self, seconds: float) -> str:
+        if seconds < 90:
+            return self.tr("{count} s").format(count=round(seconds))
+        if seconds < 90 * 60:
+            return self.tr("{count} min").format(count=round(seconds / 60))
+        return self.tr("{count} h").format(count=f"{seconds / 3600:.1f}")
 
     def _on_queue(self) -> None:
         self._intake.accept_pairs(self.pairs.chosen())
@@ -263,10 +270,3 @@ def _draw(painter: QPainter, place: QRect, image: QImage | None, ground: QColor)
         inside = QRect(0, 0, size.width(), size.height())
         inside.moveCenter(place.center())
         painter.drawImage(inside, image)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
