@@ -93,8 +93,11 @@ class ByHand:
             edits.append(PoseEdit("scale", {"factor": round(self.scale, _DIGITS), **about}))
         if round(self.degrees, _DIGITS):
             edits.append(PoseEdit("rotate", {"degrees": round(self.degrees, _DIGITS), **about}))
-        if round(self.x, _DIGITS) or round(self.y, _DIGITS):
-            edits.append(PoseEdit("offset", {"x": round(self.x, _DIGITS), "y": round(self.y, _DIGITS)}))
+        shift = {
+            name: round(by, _DIGITS) for name, by in (("x", self.x), ("y", self.y)) if round(by, _DIGITS)
+        }
+        if shift:
+            edits.append(PoseEdit("offset", shift))
         return tuple(edits)
 
 

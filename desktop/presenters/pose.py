@@ -58,8 +58,7 @@ class Pose(QObject):
     ) -> None:
         super().__init__(parent)
         self._document, self._background = document, background
-        self._folder = places().cache / "poses"
-        self._process = process or PoseProcess(self._folder)
+        self._process = process or PoseProcess(places().cache / "poses")
         self._process.said.connect(self._on_said)
         self._process.gave_up.connect(self._on_gave_up)
         self._pause = QTimer(self, singleShot=True, interval=pause_ms)
@@ -108,6 +107,8 @@ class Pose(QObject):
     def close(self) -> None:
         """End the helper."""
         self._pause.stop()
+        self._process.said.disconnect(self._on_said)
+        self._process.gave_up.disconnect(self._on_gave_up)
         self._document.draft_changed.disconnect(self._look)
         self._document.facts_changed.disconnect(self._on_facts)
         self._background.forget(_READING)
@@ -206,7 +207,10 @@ class Pose(QObject):
         if not isinstance(told, dict) or not isinstance(name, str) or Path(name).name != name:
             self._on_error(_damaged())
             return
-        path, facts = self._folder / name, {key: value for key, value in told.items() if key != "file"}
+        path, facts = (
+            self._process.folder / name,
+            {key: value for key, value in told.items() if key != "file"},
+        )
         self._background.run(
             lambda: _load(facts, path), lambda fitted: self._on_fitted(fitted, wish), self._on_error, _READING
         )

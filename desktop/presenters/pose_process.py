@@ -56,6 +56,11 @@ class PoseProcess(QObject):
         self._watch.timeout.connect(self._on_silent)
 
     @property
+    def folder(self) -> Path:
+        """Where answers are written."""
+        return self._folder
+
+    @property
     def pid(self) -> int:
         """Of the helper; 0 where none runs."""
         return 0 if self._process is None else self._process.processId()

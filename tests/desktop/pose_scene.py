@@ -48,11 +48,28 @@ class Scene:
         return self.pose.trouble is not None or (fitted is not None and fitted.complete)
 
 
-def scene(command: Sequence[str] | None = None, silent_ms: int = WAIT_MS, pause_ms: int = 0) -> Scene:
-    """A scene over the helper that ``command`` starts."""
+class KeptProcess(PoseProcess):
+    """The real helper, kept for all tests of a module, because it takes a second to start."""
+
+    def close(self) -> None:
+        """Of one scene: the next one goes on with it."""
+        self.stop()
+
+    def end(self) -> None:
+        """Of the module."""
+        super().close()
+
+
+def scene(
+    command: Sequence[str] | None = None,
+    silent_ms: int = WAIT_MS,
+    pause_ms: int = 0,
+    process: PoseProcess | None = None,
+) -> Scene:
+    """A scene over the helper that ``command`` starts, or over one that is there."""
     background = Background("pose-test", threads=2)
     document = Document(background)
-    process = PoseProcess(places().cache / "poses", command, silent_ms)
+    process = process or PoseProcess(places().cache / "poses", command, silent_ms)
     return Scene(document, Pose(document, background, process, pause_ms), process, background)
 
 
@@ -70,4 +87,4 @@ class Heard:
 
 
 Make = Callable[..., Scene]
-__all__ = ["ADA", "GROOVE", "WAIT_MS", "Heard", "Make", "Scene", "misbehaving", "scene"]
+__all__ = ["ADA", "GROOVE", "WAIT_MS", "Heard", "KeptProcess", "Make", "Scene", "misbehaving", "scene"]

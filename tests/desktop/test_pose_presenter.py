@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pose_scene import ADA, GROOVE, WAIT_MS, Heard, Make, Scene, misbehaving
+from pose_scene import ADA, GROOVE, WAIT_MS, Heard, KeptProcess, Make, Scene, misbehaving
 from pose_scene import scene as make_scene
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -37,16 +37,26 @@ def make(qapp: QApplication) -> Iterator[Make]:  # noqa: ARG001 (timers need it)
         each.close()
 
 
+@pytest.fixture(scope="module")
+def helper(
+    tmp_path_factory: pytest.TempPathFactory,
+    qapp: QApplication,  # noqa: ARG001 (its timers need it)
+) -> Iterator[KeptProcess]:
+    process = KeptProcess(tmp_path_factory.mktemp("poses"))
+    yield process
+    process.end()
+
+
 @pytest.fixture
 def dance(tmp_path: Path) -> Path:
     """Emre, moving right, filmed."""
-    return clip(tmp_path / "dance.mp4", [moved(character("Emre"), 0.01 * t, 0.0, 0.8) for t in range(9)])
+    return clip(tmp_path / "dance.mp4", [moved(character("Emre"), 0.01 * t, 0.0, 0.8) for t in range(5)])
 
 
 def test_a_demo_pair_is_fitted_as_the_command_line_says(
-    make: Make, qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+    make: Make, qtbot: QtBot, helper: KeptProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene = make()
+    scene = make(process=helper)
     scene.choose(qtbot)
     fitted = scene.pose.fitted
     assert fitted is not None
@@ -57,8 +67,8 @@ def test_a_demo_pair_is_fitted_as_the_command_line_says(
     assert min(fitted.confidence) > 0.5
 
 
-def test_what_is_drawn_is_what_the_render_draws(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+def test_what_is_drawn_is_what_the_render_draws(make: Make, qtbot: QtBot, helper: KeptProcess) -> None:
+    scene = make(process=helper)
     scene.choose(qtbot)
     fitted = scene.pose.fitted
     assert fitted is not None
@@ -75,8 +85,10 @@ def test_what_is_drawn_is_what_the_render_draws(make: Make, qtbot: QtBot) -> Non
     assert (small.width(), small.height()) == (60, 40)
 
 
-def test_an_edit_is_answered_by_the_same_helper_and_undo_at_once(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+def test_an_edit_is_answered_by_the_same_helper_and_undo_at_once(
+    make: Make, qtbot: QtBot, helper: KeptProcess
+) -> None:
+    scene = make(process=helper)
     scene.choose(qtbot)
     before, helper = scene.pose.fitted, scene.process.pid
     scene.document.change("Move", pose_edits=(PoseEdit("offset", {"x": 0.1}),))
@@ -95,8 +107,8 @@ def test_an_edit_is_answered_by_the_same_helper_and_undo_at_once(make: Make, qtb
     assert scene.pose.busy is None
 
 
-def test_a_trim_moves_the_start(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+def test_a_trim_moves_the_start(make: Make, qtbot: QtBot, helper: KeptProcess) -> None:
+    scene = make(process=helper)
     scene.choose(qtbot)
     before = scene.pose.fitted
     scene.document.change("Trim", trim=Trim(0.5, 1.0))
@@ -128,13 +140,13 @@ def test_a_filmed_clip_tells_its_first_frame_ahead_and_how_far_it_is(
     assert any(isinstance(each, Busy) and each.fraction is not None for each in busy.said)
     fitted = scene.pose.fitted
     assert fitted is not None
-    assert fitted.frames == 9
+    assert fitted.frames == 5
     assert [one.number for one in fitted.people] == [0]
     assert not list((places().cache / "poses").glob("*.npz")), "read files are removed"
 
 
 def test_a_clip_waits_for_a_render_and_keypoints_do_not(make: Make, qtbot: QtBot, dance: Path) -> None:
-    scene = make()
+    scene = make(misbehaving("well"))
     scene.pose.set_allowed(False)
     scene.document.change("Choose", reference=ADA, motion=dance)
     qtbot.waitUntil(lambda: scene.pose.busy == Busy("waiting"), timeout=WAIT_MS)
@@ -148,8 +160,10 @@ def test_a_clip_waits_for_a_render_and_keypoints_do_not(make: Make, qtbot: QtBot
     assert scene.pose.fitted is not None
 
 
-def test_a_person_who_is_not_there_is_a_sentence_and_a_way_out(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+def test_a_person_who_is_not_there_is_a_sentence_and_a_way_out(
+    make: Make, qtbot: QtBot, helper: KeptProcess
+) -> None:
+    scene = make(process=helper)
     scene.choose(qtbot)
     scene.document.change("Person", pose=replace(scene.document.draft.pose, person=7))
     qtbot.waitUntil(lambda: scene.pose.trouble is not None, timeout=WAIT_MS)
@@ -172,7 +186,7 @@ def test_another_wish_stops_the_work_on_the_first(make: Make, qtbot: QtBot) -> N
 
 
 def test_a_helper_that_was_killed_is_started_again(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+    scene = make(misbehaving("well"))
     scene.choose(qtbot)
     helper = scene.process.pid
     os.kill(helper, signal.SIGKILL)
@@ -221,8 +235,10 @@ def test_retry_asks_again_after_trouble(make: Make, qtbot: QtBot) -> None:
     scene.settle(qtbot)
 
 
-def test_a_trial_shows_other_poses_and_leaves_the_document(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+def test_a_trial_shows_other_poses_and_leaves_the_document(
+    make: Make, qtbot: QtBot, helper: KeptProcess
+) -> None:
+    scene = make(process=helper)
     scene.choose(qtbot)
     before, draft = scene.pose.fitted, scene.document.draft
     scene.pose.set_trial(replace(draft, pose_edits=(PoseEdit("scale", {"factor": 0.8}),)))
@@ -233,10 +249,9 @@ def test_a_trial_shows_other_poses_and_leaves_the_document(make: Make, qtbot: Qt
 
 
 def test_closing_ends_the_helper(make: Make, qtbot: QtBot) -> None:
-    scene = make()
+    scene = make(misbehaving("well"))
     scene.choose(qtbot)
     helper = scene.process.pid
-    scene.close()
+    scene.process.close()
     with pytest.raises(ProcessLookupError):
         os.kill(helper, 0)
-    scene.pose.close = lambda: None  # type: ignore[method-assign]

@@ -46,6 +46,9 @@ def arrays(**other: Any) -> None:
 
 def answer(number: int) -> None:
     match HOW:
+        case "well":
+            arrays()
+            say(number, answer=facts())
         case "crash":
             os.abort()
         case "crash once":
