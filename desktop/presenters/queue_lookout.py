@@ -84,7 +84,7 @@ class Look:
         schedule: None while it is not read, or cannot be.
         opens: when the schedule lets the next one start, None for now.
         notes: what is to be known of the queue's opening.
-        page: only the beginning was read; all follows.
+        page: only the beginning was read, and quickly; the rest follows.
     """
 
     changes: int
@@ -146,7 +146,7 @@ def look(
         schedule=schedule,
         opens=None if schedule is None else _opens(schedule),
         notes=queue.notes,
-        page=page and len(shown) == FIRST_PAGE,
+        page=page,
     )
 
 

@@ -149,6 +149,8 @@ class QueuePresenter(QObject):
         Args:
             pause_current: keep the state first; else the engine is killed and the last kept step counts.
         """
+        if self._closed:
+            return
         self._closed = True
         for timer in (self._poll, self._tick, self._draw):
             timer.stop()
