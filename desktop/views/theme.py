@@ -311,9 +311,14 @@ QListView, QTreeView, QTableView { background: %(panel)s; border: 0; outline: 0;
 QListView::item { border-radius: %(radius)spx; padding: 4px; }
 QListView::item:hover { background: %(hover)s; }
 QListView::item:selected { background: %(accent_soft)s; color: %(text)s; }
+QTreeView::item { padding: 4px; }
+QTreeView::item:hover { background: %(hover)s; }
+QTreeView::item:selected { background: %(accent_soft)s; color: %(text)s; }
+QTableCornerButton::section { background: %(panel)s; border: 0; }
 QHeaderView::section { background: %(panel)s; color: %(quiet)s; border: 0; border-bottom: 1px solid %(line)s;
     padding: 4px 8px; }
 QSplitter::handle { background: %(line)s; }
+QSplitter[role="quiet"]::handle { background: transparent; }
 QSplitter::handle:horizontal { width: 1px; }
 QSplitter::handle:vertical { height: 1px; }
 QScrollArea { border: 0; background: transparent; }
