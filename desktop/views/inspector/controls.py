@@ -99,7 +99,7 @@ class Combo(Calm, QComboBox):
         self.initStyleOption(option)
         painter = QStylePainter(self)
         complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(complex_control, option, part, self).width() - TIGHT
+        room = self.style().subControlRect(complex_control, option, part, self).width()
         room -= 0 if option.currentIcon.isNull() else option.iconSize.width() + TIGHT
         right = Qt.TextElideMode.ElideRight
         option.currentText = self.fontMetrics().elidedText(option.currentText, right, room)

@@ -122,7 +122,7 @@ class EstimateCard(QFrame):
         anyway = push_button(self.tr("Try anyway"), risk)
         anyway.setCheckable(True)
         return (
-            push_button("", self.tr("The largest that fits this computer")),
+            push_button(self.tr("Use what fits"), self.tr("The largest that fits this computer")),
             push_button(self.tr("Use the embedded model"), fits),
             push_button(self.tr("Get them…"), files, "download"),
             anyway,
@@ -194,6 +194,7 @@ class Figure(QWidget):
         self.bar.setVisible(bool(total_bytes))
         if total_bytes:
             self.bar.setValue(min(1000, round(1000 * needed_bytes / total_bytes)))
+            restyle(self.bar, "over" if needed_bytes > total_bytes else "")
             words = self.tr("{needed} of {total}")
             self.setToolTip(words.format(needed=memory_text(needed_bytes), total=memory_text(total_bytes)))
 

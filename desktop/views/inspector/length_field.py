@@ -26,7 +26,7 @@ class LengthField(Field):
         self.frames.setAccessibleName(self.tr("Length in frames"))
         self.frames.setToolTip(self.tr("Frames at 16 a second: one more than a multiple of four"))
         self.frames.setSuffix(self.tr(" frames"))
-        self.cut = role(QPushButton(), "link")
+        self.cut = role(QPushButton(self.tr("Trim")), "link")
         self.cut.setToolTip(self.tr("End the selection where the model's longest clip ends"))
         self.cut.setVisible(False)
         self.column.insertWidget(self.column.indexOf(self.problem), self.cut)
@@ -39,7 +39,7 @@ class LengthField(Field):
         super().refresh()
         asked, length = self.inspector.draft.frames, self.inspector.length()
         self.mode.setCurrentIndex(_WHOLE if asked is None else _EXACT)
-        self.frames.setEnabled(asked is not None)
+        self.frames.setVisible(asked is not None)
         shown = asked if asked is not None else length.frames if length is not None else self.frames.value()
         if shown != self.frames.value():
             before = self.frames.blockSignals(True)

@@ -91,7 +91,9 @@ class MainFields(QWidget):
             field.show_problem()
 
     def _model_field(self) -> ChoiceField:
-        return ChoiceField(self.inspector, "model", self._models, take=self.inspector.choose_model)
+        field = ChoiceField(self.inspector, "model", self._models, take=self.inspector.choose_model)
+        field.combo.setToolTip(self.tr("What draws the video"))
+        return field
 
     def _models(self) -> list[Option]:
         offers, present = self.inspector.offers, self.inspector.draft.model
@@ -155,7 +157,7 @@ class MainFields(QWidget):
         made = self.inspector.pixels(size)
         if made is None or made == size:
             return _text(size)
-        return self.tr("{area} → {made} px").format(area=_text(size), made=_text(made))
+        return self.tr("{area} → {made}").format(area=_text(size), made=_text(made))
 
     def _align_field(self) -> ChoiceField:
         options = [
