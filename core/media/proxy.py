@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, Final
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from core.errors import PirouetteError
 from core.media.disk import disk_error, written_beside
+from core.media.probe import as_bad_video, probe_video
 from core.media.seeker import Seeker
 
 SIDE: Final = 640
@@ -33,11 +34,12 @@ SIDE: Final = 640
 _REACH_PIXELS: Final = 8_000_000
 # Nobody can drag more finely than this over a timeline: longer clips leave frames out.
 _MOST_FRAMES: Final = 9_000
-_QUALITY: Final = "4"
+_QUALITY: Final = "6"
+_BILINEAR: Final = 2
 _LIMIT_BYTES: Final = 2 << 30
 _MAGIC: Final = b"PIRPROX1"
 _ENTRY: Final = struct.Struct("<ddQI")
-_FOOTER: Final = struct.Struct("<QQ8s")
+_FOOTER: Final = struct.Struct("<QQB8s")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -51,6 +53,7 @@ class Proxy:
         self._entries: list[tuple[float, int, int]] = []
         self._decoder: Any = None
         self._reformat = VideoReformatter()
+        self._turns = 0
         self.complete = False
 
     def covers(self, time_s: float) -> bool:
@@ -90,12 +93,12 @@ class Proxy:
             self._from_s.append(from_s)
             self._entries.append((time_s, offset, size_bytes))
 
-    def read_from(self, path: Path, complete: bool) -> None:
-        """Take the frames from this file from now on."""
+    def read_from(self, path: Path, turns: int, complete: bool) -> None:
+        """Take the frames from this file from now on; shown turned so many quarters counter-clockwise."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
-            self._file, self.complete = path.open("rb"), complete
+            self._file, self._turns, self.complete = path.open("rb"), turns, complete
 
     def let_go(self) -> None:
         """Close the file for a moment: one that is open cannot be renamed everywhere."""
@@ -112,7 +115,8 @@ class Proxy:
             self._decoder = av.CodecContext.create("mjpeg", "r")
             self._decoder.thread_count = 1
         frame = self._decoder.decode(av.Packet(data))[0]
-        return np.ascontiguousarray(self._reformat.reformat(frame, format="bgra").to_ndarray(), np.uint8)
+        picture = self._reformat.reformat(frame, format="bgra").to_ndarray()
+        return np.ascontiguousarray(np.rot90(picture, self._turns), np.uint8)
 
     def _forget(self) -> None:
         if self._file is not None:
@@ -137,9 +141,10 @@ class Proxies:
         path = self._path(clip)
         proxy = Proxy()
         try:
-            for from_s, time_s, offset, size_bytes in _index(path):
-                proxy.add(from_s, time_s, offset, size_bytes)
-            proxy.read_from(path, complete=True)
+            turns, entries = _index(path)
+            for entry in entries:
+                proxy.add(*entry)
+            proxy.read_from(path, turns, complete=True)
             os.utime(path)
         except FileNotFoundError:
             return None
@@ -160,13 +165,14 @@ class Proxies:
         """
         path = self._path(clip)
         try:
-            with written_beside(path) as part, part.open("wb") as out:
-                proxy.read_from(part, complete=False)
+            turns = probe_video(clip).rotation // 90
+            with as_bad_video(clip), written_beside(path) as part, part.open("wb") as out:
+                proxy.read_from(part, turns, complete=False)
                 entries = [_put(proxy, out, *frame) for frame in _small_frames(clip, check)]
-                _finish(out, entries)
+                _finish(out, turns, entries)
                 out.close()
                 proxy.let_go()
-            proxy.read_from(path, complete=True)
+            proxy.read_from(path, turns, complete=True)
         except OSError as error:
             proxy.close()
             raise disk_error(error, path) from error
@@ -207,17 +213,15 @@ def _small_frames(clip: Path, check: Callable[[], None]) -> Iterator[tuple[float
     try:
         expected = seeker.info.duration_s * seeker.info.fps
         stride = max(1, math.ceil(expected / _MOST_FRAMES))
-        encoder = None
+        encoder, reformat = None, VideoReformatter()
         for number, shown in enumerate(_all(seeker)):
             check()
             if number % stride:
                 continue
-            picture = seeker.picture(shown, SIDE)
-            encoder = encoder or _encoder(picture)
-            # By way of RGB, which says which colours are meant; the decoder's matrix is then known.
-            frame = av.VideoFrame.from_ndarray(picture, format="bgra")
-            frame.pts = number
-            (packet,) = encoder.encode(frame)
+            small = _shrunk(reformat, shown.frame)
+            encoder = encoder or _encoder(small)
+            small.pts, small.time_base = number, encoder.time_base
+            (packet,) = encoder.encode(small)
             yield shown.from_s, shown.time_s, bytes(packet)
     finally:
         seeker.close()
@@ -231,11 +235,20 @@ def _all(seeker: Seeker) -> Iterator[Any]:
         yield shown
 
 
-def _encoder(picture: NDArray[np.uint8]) -> Any:
+def _shrunk(reformat: VideoReformatter, frame: Any) -> Any:
+    """As stored, not turned; with the matrix that every JPEG has, whatever the clip's is."""
+    scale = min(1.0, SIDE / max(frame.width, frame.height))
+    width, height = (max(1, round(length * scale)) for length in (frame.width, frame.height))
+    return reformat.reformat(
+        frame, width, height, "yuvj420p", dst_colorspace=Colorspace.ITU601, interpolation=_BILINEAR
+    )
+
+
+def _encoder(small: Any) -> Any:
     encoder: Any = av.CodecContext.create("mjpeg", "w")
-    encoder.height, encoder.width = picture.shape[:2]
+    encoder.width, encoder.height = small.width, small.height
     encoder.pix_fmt, encoder.time_base, encoder.thread_count = "yuvj420p", Fraction(1, 1000), 1
-    encoder.options = {"qmin": _QUALITY, "qmax": _QUALITY}
+    encoder.options = {"qmin": _QUALITY, "qmax": _QUALITY, "huffman": "default"}
     return encoder
 
 
@@ -249,17 +262,18 @@ def _put(
     return entry
 
 
-def _finish(out: BinaryIO, entries: list[tuple[float, float, int, int]]) -> None:
+def _finish(out: BinaryIO, turns: int, entries: list[tuple[float, float, int, int]]) -> None:
     at = out.tell()
     out.write(b"".join(_ENTRY.pack(*entry) for entry in entries))
-    out.write(_FOOTER.pack(at, len(entries), _MAGIC))
+    out.write(_FOOTER.pack(at, len(entries), turns, _MAGIC))
 
 
-def _index(path: Path) -> list[tuple[float, float, int, int]]:
+def _index(path: Path) -> tuple[int, list[tuple[float, float, int, int]]]:
+    """Quarter turns and the frames. Raises ``ValueError`` where the file is not whole."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - _FOOTER.size))
-        at, count, magic = _FOOTER.unpack(file.read(_FOOTER.size))
+        at, count, turns, magic = _FOOTER.unpack(file.read(_FOOTER.size))
         if magic != _MAGIC or at + count * _ENTRY.size + _FOOTER.size != end:
             raise ValueError(f"{path.name} is not whole")
         file.seek(at)
@@ -269,4 +283,4 @@ def _index(path: Path) -> list[tuple[float, float, int, int]]:
         raise ValueError(f"{path.name} has frames out of order")
     if any(offset + size_bytes > at for _, _, offset, size_bytes in entries):
         raise ValueError(f"{path.name} has frames beyond its end")
-    return entries
+    return turns % 4, entries
