@@ -11,8 +11,8 @@ from core.types import FPS, Trim
 
 # The shortest that handles can be brought to: the first length above one frame.
 LEAST_FRAMES: Final = 1 + TEMPORAL_STRIDE
-# Times come out of containers rounded; that much is no frame.
-_EPSILON_FRAMES: Final = 1e-4
+# Times come out of containers rounded; that much is no frame. As ``core.media.read`` has it.
+_EPSILON_S: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class Taken:
 
 def frames_in(seconds: float) -> int:
     """Output frames k with k / 16 < seconds, one at least, as a render counts them."""
-    return max(1, math.ceil(seconds * FPS - _EPSILON_FRAMES))
+    return max(1, math.ceil((seconds - _EPSILON_S) * FPS))
 
 
 def frame_at(time_s: float) -> int:
     """Number of the frame that is on at this time; negative before 0."""
-    return math.floor(time_s * FPS + _EPSILON_FRAMES)
+    return math.floor((time_s + _EPSILON_S) * FPS)
 
 
 def nearest(time_s: float) -> int:
@@ -100,7 +100,7 @@ def with_start(trim: Trim, time_s: float, duration_s: float) -> Trim:
 
 def with_end(trim: Trim, time_s: float, duration_s: float) -> Trim:
     """The trim with its end at the nearest line that leaves five frames; None is the clip's own end."""
-    first = math.ceil(trim.start_s * FPS - _EPSILON_FRAMES)
+    first = math.ceil((trim.start_s - _EPSILON_S) * FPS)
     return _trim(trim.start_s, max(nearest(time_s), first + LEAST_FRAMES), duration_s)
 
 
@@ -114,7 +114,7 @@ def from_here(trim: Trim, time_s: float, duration_s: float) -> Trim:
 def up_to_here(trim: Trim, time_s: float, duration_s: float) -> Trim:
     """End at this time; a start that lies behind it, or too close, gives way to the clip's beginning."""
     end = max(nearest(time_s), LEAST_FRAMES)
-    start_s = trim.start_s if end - trim.start_s * FPS >= LEAST_FRAMES - _EPSILON_FRAMES else 0.0
+    start_s = trim.start_s if end / FPS - trim.start_s >= LEAST_FRAMES / FPS - _EPSILON_S else 0.0
     return _trim(start_s, end, duration_s)
 
 

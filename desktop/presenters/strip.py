@@ -113,6 +113,11 @@ class Filmstrip(QObject):
         return self._sign
 
     @property
+    def wanted(self) -> tuple[int, ...]:
+        """Frames in view."""
+        return tuple(self._wanted)
+
+    @property
     def aspect(self) -> float:
         """Width by height of the pictures; 1 until one is here."""
         some = self._frames.any()
@@ -199,6 +204,11 @@ class Skeletons(QObject):
         self._drawing = False
         self._height = 0
         self._turn = 0
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """Fitted frames in view."""
+        return tuple(self._wanted)
 
     @property
     def aspect(self) -> float:

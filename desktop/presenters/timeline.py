@@ -23,6 +23,7 @@ from desktop.presenters.timeline_result import ResultTrack
 from desktop.presenters.timeline_words import Words
 
 if TYPE_CHECKING:
+    from desktop.presenters.fitted_pose import FittedPose
     from desktop.presenters.playback import Playback
     from desktop.presenters.pose import Pose
     from desktop.presenters.thumbnails import Thumbnails
@@ -37,6 +38,7 @@ class _Drag:
     trim: Trim
     align_s: float | None
     position_s: float
+    moved: bool = False
 
 
 class Timeline(QObject):
@@ -155,10 +157,9 @@ class Timeline(QObject):
     def align_s(self) -> float | None:
         """The frame that proportions are measured on: chosen, else the one that was found best."""
         chosen = self.chosen_align_s
-        if chosen is not None or self._pose.fitted is None:
+        if chosen is not None or self.fitted is None:
             return chosen
-        found: float | None = self._pose.fitted.align_frame_s
-        return found
+        return self.fitted.align_frame_s
 
     @property
     def chosen_align_s(self) -> float | None:
@@ -166,9 +167,15 @@ class Timeline(QObject):
         return self._document.draft.pose.align_frame_s if self._drag is None else self._drag.align_s
 
     @property
-    def pose(self) -> Pose:
-        """The poses of the draft."""
-        return self._pose
+    def fitted(self) -> FittedPose | None:
+        """The poses of the draft, once they are all there."""
+        fitted = self._pose.fitted
+        return fitted if fitted is not None and fitted.complete else None
+
+    @property
+    def pose_trouble(self) -> Trouble | None:
+        """Why there are no poses."""
+        return self._pose.trouble
 
     @property
     def busy(self) -> Busy | None:
@@ -227,14 +234,19 @@ class Timeline(QObject):
         if self._drag is not None:
             trim, align_s = self._moved(part, time_s)
             if (trim, align_s) != (self._drag.trim, self._drag.align_s):
-                self._drag = replace(self._drag, trim=trim, align_s=align_s)
+                self._drag = replace(self._drag, trim=trim, align_s=align_s, moved=True)
                 self.changed.emit()
-            self._playback.seek(self._shown_for(part), scrubbing=True)
+            if self._drag.moved:
+                self._playback.seek(self._shown_for(part), scrubbing=True)
 
     def commit(self, part: Part) -> None:
-        """Let go: one step of undo."""
-        if self._drag is not None:
-            drag, shown_s = self._drag, self._shown_for(part)
+        """Let go: one step of undo; none where nothing was moved."""
+        if self._drag is None:
+            return
+        drag, draft, shown_s = self._drag, self._document.draft, self._shown_for(part)
+        if (drag.trim, drag.align_s) == (draft.trim, draft.pose.align_frame_s):
+            self.cancel_drag()
+        else:
             self._drag = None
             self._change(self._name_of(part), drag.trim, drag.align_s)
             self.changed.emit()
@@ -243,9 +255,10 @@ class Timeline(QObject):
     def cancel_drag(self) -> None:
         """As if it had not been touched."""
         if self._drag is not None:
-            position_s, self._drag = self._drag.position_s, None
+            drag, self._drag = self._drag, None
             self.changed.emit()
-            self._playback.seek(position_s)
+            if drag.moved:
+                self._playback.seek(drag.position_s)
 
     def refresh(self) -> None:
         """Ask for the model's native length again."""
@@ -326,7 +339,8 @@ class Timeline(QObject):
         if draft.model != self._native[0]:
             self._native = (draft.model, self._native_frames(draft.model))
         if draft.motion != self._motion:
-            self._motion, self._drag = draft.motion, None
+            self._motion = draft.motion
+            self.cancel_drag()
             self.result.clear()
         self._show_clip()
         self.changed.emit()
@@ -340,7 +354,7 @@ class Timeline(QObject):
         self.motion_strip.show(None if clip is None else clip.path)
 
     def _on_pose(self) -> None:
-        self.skeletons.show(self._pose.fitted)
+        self.skeletons.show(self.fitted)
         self.changed.emit()
 
     def _on_busy(self, busy: Busy | None) -> None:

@@ -89,10 +89,10 @@ class Words(QObject):
         timeline = self._timeline
         if timeline.busy is not None:
             return self._at_work(timeline.busy)
-        if timeline.pose.trouble is not None:
-            trouble = timeline.pose.trouble
+        trouble = timeline.pose_trouble
+        if trouble is not None:
             return Message(trouble.message, trouble.action, "danger")
-        if timeline.pose.fitted is not None:
+        if timeline.fitted is not None:
             return None
         if timeline.ready and timeline.draft.reference is None:
             return Message(self.tr("Choose a picture, and its person is fitted to this motion"))
@@ -108,7 +108,7 @@ class Words(QObject):
 
     def pose_at(self, time_s: float) -> str:
         """How well the pose is seen at this time; empty where nothing is known."""
-        fitted = self._timeline.pose.fitted
+        fitted = self._timeline.fitted
         if fitted is None:
             return ""
         frame = frame_at(time_s - fitted.start_s)

@@ -65,7 +65,7 @@ class TimelineCanvas(QWidget):
         self.pull = Pull(self)
         self._tracks = Tracks(timeline)
         self._kept: QPixmap | None = None
-        self._scrub: tuple[float, bool] | None = None
+        self._scrub: float | None = None
         self._pan: tuple[float, float] | None = None
         self._wish = QTimer(self, singleShot=True, interval=_SETTLED_MS)
         self._wish.timeout.connect(self._ask)
@@ -132,8 +132,7 @@ class TimelineCanvas(QWidget):
             self._pan = (x, self.scale.start_s)
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif event.button() == Qt.MouseButton.LeftButton and self._playback.duration_s > 0:
-            self._scrub = (self._playback.position_s, self._playback.playing)
-            self._playback.pause()
+            self._scrub = self._playback.position_s
             self._scrub_to(x)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -146,17 +145,14 @@ class TimelineCanvas(QWidget):
             self.pull.follow(x, self._scrub_to)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """The exact frame at last, and on it goes if it was playing."""
+        """The exact frame at last; what was playing goes on from there."""
         self.pull.stop()
         if event.button() == Qt.MouseButton.MiddleButton and self._pan is not None:
             self._pan = None
             self.unsetCursor()
         elif event.button() == Qt.MouseButton.LeftButton and self._scrub is not None:
-            _, playing = self._scrub
             self._scrub = None
             self._playback.seek(self._frame_under(event.position().x()))
-            if playing:
-                self._playback.play()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """In the poses: align on this frame."""
@@ -182,11 +178,8 @@ class TimelineCanvas(QWidget):
         """Esc: back to where the scrubbing began."""
         if event.key() == Qt.Key.Key_Escape and self._scrub is not None:
             self.pull.stop()
-            position_s, playing = self._scrub
-            self._scrub = None
+            position_s, self._scrub = self._scrub, None
             self._playback.seek(position_s)
-            if playing:
-                self._playback.play()
         else:
             super().keyPressEvent(event)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from desktop.views.timeline.canvas import TimelineCanvas
 
 _ZOOM: Final = 1.5
+# What goes on while a key is held.
+_REPEATED: Final = ("step_back", "step_on", "second_back", "second_on", "zoom_in", "zoom_out")
 _WINDOW: Final = Qt.ShortcutContext.WindowShortcut
 _NATIVE: Final = QKeySequence.SequenceFormat.NativeText
 _HERE: Final = Qt.ShortcutContext.WidgetWithChildrenShortcut
@@ -103,6 +105,7 @@ class Commands(QObject):
         action.setShortcutContext(_HERE if here else _WINDOW)
         plain = text.replace("&", "")
         action.setToolTip(f"{plain} ({QKeySequence(keys[0]).toString(_NATIVE)})" if keys else plain)
+        action.setAutoRepeat(name in _REPEATED)
         action.triggered.connect(lambda _checked=False: slot())
         self._owner.addAction(action)
         self._named[name] = action

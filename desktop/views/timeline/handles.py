@@ -9,6 +9,7 @@ from PySide6.QtGui import (
     QColor,
     QFocusEvent,
     QFontMetricsF,
+    QHideEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -115,6 +116,12 @@ class Handle(QWidget):
         elif self.part == "range":
             self._canvas.zoom_to_range()
         event.accept()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """The motion went away under the hand."""
+        self._let_go()
+        self._timeline.cancel_drag()
+        super().hideEvent(event)
 
     def _drag_to(self, x: float) -> None:
         self._timeline.drag(self.part, self._canvas.scale.time_at(x - self._grip))

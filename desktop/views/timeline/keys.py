@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import shiboken6
 from PySide6.QtCore import QEvent, QKeyCombination, QObject, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -84,16 +85,12 @@ class KeyGuard(QObject):
 
     def _on_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
         # Only the one focused widget is watched: a filter on the application would see every event.
-        if self._watched is not None:
+        # One that is being destroyed loses the focus first, when it cannot be spoken to any more.
+        if self._watched is not None and shiboken6.isValid(self._watched):
             self._watched.removeEventFilter(self)
-            self._watched.destroyed.disconnect(self._on_destroyed)
         self._watched = new
         if new is not None:
             new.installEventFilter(self)
-            new.destroyed.connect(self._on_destroyed)
-
-    def _on_destroyed(self) -> None:
-        self._watched = None
 
 
 def _combinations(sequences: Iterable[QKeySequence]) -> Iterable[int]:

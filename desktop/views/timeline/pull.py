@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from desktop.views.timeline.canvas import TimelineCanvas
 
 _EVERY_MS: Final = 30
-# Pixels a turn for each pixel beyond the edge, and at most.
+# Pixels a turn for each pixel beyond the edge, at least and at most.
 _FORCE: Final = 0.35
+_SLOWEST: Final = 6.0
 _FASTEST: Final = 40.0
 
 
@@ -48,7 +50,8 @@ class Pull(QObject):
 
     def _scroll(self) -> None:
         scale, drag = self._canvas.scale, self._drag
-        by = min(max(self._beyond * _FORCE, -_FASTEST), _FASTEST)
+        # Where the window is as wide as the screen the pointer cannot get far beyond.
+        by = math.copysign(min(_SLOWEST + abs(self._beyond) * _FORCE, _FASTEST), self._beyond)
         self._canvas.scroll_to(scale.start_s + by / scale.px_per_s)
         if drag is not None and self._canvas.scale != scale:
             drag(self._x)

@@ -107,7 +107,8 @@ class TimelineView(QWidget):
         row.addWidget(self._cut, 1)
         for name in ("set_in", "set_out"):
             row.addWidget(self._button(self.commands[name]))
-        row.addWidget(self._align_button())
+        self._align = self._align_button()
+        row.addWidget(self._align)
         row.addSpacing(SPACE)
         for name in ("zoom_out", "zoom_in", "zoom_fit"):
             row.addWidget(self._button(self.commands[name]))
@@ -134,6 +135,7 @@ class TimelineView(QWidget):
 
     def _show(self) -> None:
         words = self._timeline.words
+        self._align.setEnabled(self._timeline.ready)
         self._length.setText(words.length)
         self._cut.show_text(words.cut)
 

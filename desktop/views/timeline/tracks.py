@@ -75,7 +75,7 @@ class Tracks:
         timeline = self._timeline
         poses: tuple[int, ...] = ()
         motion = (tile.frame for tile in self._motion_tiles(scale, rows))
-        fitted = timeline.pose.fitted
+        fitted = timeline.fitted
         if fitted is not None:
             first = frame_at(fitted.start_s)
             poses = tuple(tile.frame - first for tile in self._pose_tiles(scale, rows))
@@ -122,7 +122,7 @@ class Tracks:
 
     def _paint_pose(self, brush: _Brush, rows: Rows) -> None:
         brush.ground(rows.pose)
-        fitted, message = self._timeline.pose.fitted, self._timeline.words.pose()
+        fitted, message = self._timeline.fitted, self._timeline.words.pose()
         if fitted is not None:
             end_s = fitted.start_s + fitted.frames / FPS
             span = brush.span(rows.pose, fitted.start_s, end_s)
@@ -135,6 +135,7 @@ class Tracks:
                     self._pose_width(rows),
                     box,
                     lambda tile: self._timeline.skeletons.image(tile.frame - first),
+                    layers=3,
                 )
                 levels = [level_of(each) for each in fitted.confidence[: fitted.frames]]
                 strip = QRectF(span.left(), rows.pose.bottom() - STRIP, span.width(), STRIP)
@@ -185,7 +186,7 @@ class Tracks:
         return tiles(scale, self._motion_width(rows), 0.0, self._timeline.duration_s)
 
     def _pose_tiles(self, scale: Timescale, rows: Rows) -> list[Tile]:
-        fitted = self._timeline.pose.fitted
+        fitted = self._timeline.fitted
         if fitted is None:
             return []
         return tiles(scale, self._pose_width(rows), fitted.start_s, fitted.start_s + fitted.frames / FPS)
@@ -243,15 +244,21 @@ class _Brush:
         width: float,
         row: QRectF,
         image_of: Callable[[Tile], QImage | None],
+        layers: int = 1,
     ) -> None:
-        """Pictures side by side; where none is here yet the ground stays."""
+        """Pictures side by side; where none is here yet the ground stays.
+
+        Args:
+            layers: how often each is painted: thin lines fade as they are made small.
+        """
         for tile in places:
             image = image_of(tile)
             if image is not None and not image.isNull():
                 pixmap = scaled_.of(image, width, row.height(), self._ratio)
                 # On whole pixels of the screen: between them hairlines of the ground would show.
                 x = round(tile.x * self._ratio) / self._ratio
-                self.painter.drawPixmap(QPointF(x, row.top()), pixmap)
+                for _ in range(layers):
+                    self.painter.drawPixmap(QPointF(x, row.top()), pixmap)
 
     def dim(self, rect: QRectF, alpha: int = 185) -> None:
         """Not part of it."""
@@ -284,9 +291,13 @@ class _Brush:
         font = scaled(self.font, 0.9)
         metrics = QFontMetricsF(font)
         room = row.adjusted(MARGIN, 0, -MARGIN, 0)
-        text = f"{message.text}  {message.action}".strip()
-        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width() - 2 * NARROW)
-        box = QRectF(0, 0, metrics.horizontalAdvance(text) + 2 * NARROW, metrics.height() + 4)
+        lines = [message.text, message.action] if message.action else [message.text]
+        if len(lines) * metrics.height() + 4 > row.height():
+            lines = [" ".join(lines)]
+        elide, least = Qt.TextElideMode.ElideRight, room.width() - 2 * NARROW
+        lines = [metrics.elidedText(line, elide, least) for line in lines]
+        wide = max(metrics.horizontalAdvance(line) for line in lines)
+        box = QRectF(0, 0, wide + 2 * NARROW, len(lines) * metrics.height() + 4)
         box.moveCenter(room.center())
         if quietly:
             box.moveRight(room.right())
@@ -296,7 +307,7 @@ class _Brush:
             painter.drawRoundedRect(box, _ROUND, _ROUND)
         painter.setFont(font)
         painter.setPen(QColor(tokens.danger if bad else tokens.quiet))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, "\n".join(lines))
         if message.share is not None:
             bar = QRectF(box.left(), min(box.bottom(), row.bottom() - 4), box.width(), 3)
             self._bar(bar, message.share)
