@@ -162,8 +162,8 @@ def read_offers(store: Store) -> Offers:
     from core.catalogue.presets import preset
     from core.types import PRESET_NAMES
 
-    plain = _plain(store, PLAIN_14B)
-    models = (ModelChoice(MINI, "", True), *plain, *_checkpoints(store))
+    known = _checkpoints(store)
+    models = (ModelChoice(MINI, "", True), *_plain(store, PLAIN_14B, known), *known)
     entries = {model.id: entry(model.id, store.catalogue) for model in models}
     families: tuple[Family, ...] = ("mini", "14b")
     presets = {(name, family): preset(name, family) for name in PRESET_NAMES for family in families}
@@ -248,7 +248,7 @@ def _checkpoints(store: Store) -> list[ModelChoice]:
     return found
 
 
-def _plain(store: Store, plain: str) -> list[ModelChoice]:
+def _plain(store: Store, plain: str, known: list[ModelChoice]) -> list[ModelChoice]:
     """The id that leaves the checkpoint to the planner, where the catalogue has any."""
     from core.catalogue.entries import checkpoints
     from core.errors import BadSetting
@@ -257,8 +257,7 @@ def _plain(store: Store, plain: str) -> list[ModelChoice]:
         ids = {model.id for model in checkpoints(plain, store.catalogue)}
     except BadSetting:
         return []
-    known = [model for model in _checkpoints(store) if model.id in ids]
-    return [ModelChoice(plain, "", any(model.installed for model in known))]
+    return [ModelChoice(plain, "", any(model.installed for model in known if model.id in ids))]
 
 
 def _around(native: Size) -> tuple[Size, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import QDeadlineTimer, QObject, Signal
 from PySide6.QtTest import QTest
 
+from core.catalogue.catalogue import Catalogue
 from core.catalogue.measurements import Measurements
 from core.catalogue.store import Store
 from core.hardware import Machine
@@ -82,10 +84,15 @@ def make_parts(folder: Path, machine: Machine | None, store: Store | None = None
     """Everything, started; nothing is installed. Without a store one of two models whose files are tiny."""
     background = Background("inspector")
     document = Document(background)
-    watch, found = DescribedMachine(machine), store or paper_store(folder / "models")
+    watch, found = DescribedMachine(machine), store or Store(folder / "models", _catalogue())
     inspector = Inspector(document, background, watch, lambda: found, Measurements)
     inspector.start()
     return Parts(background, document, watch, found, inspector)
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return paper_store(Path()).catalogue
 
 
 def named(machine: Machine, name: str) -> Machine:
