@@ -42,7 +42,8 @@ class DiffWords(QObject):
 
     def missing(self, field: str, name: str) -> str:
         """That an input was not found."""
-        return self.tr("{what} “{name}” was not found.").format(what=self.name(field), name=name)
+        what = self.tr("LoRA") if field == "loras" else self.name(field)
+        return self.tr("{what} “{name}” was not found.").format(what=what, name=name)
 
     def another(self, name: str) -> str:
         """A file was given that is not the very one."""

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -27,7 +27,8 @@ from desktop.presenters.document import Document
 from desktop.presenters.intake import Intake
 from desktop.presenters.settings_diff import DiffRow, SettingsDiff
 from desktop.views.icons import icon
-from desktop.views.theme import NARROW, SPACE, TIGHT, WIDE, role, tokens_of
+from desktop.views.theme import NARROW, SPACE, TIGHT, WIDE, icon_size, role, tokens_of
+from desktop.views.ticks import TickDelegate
 
 _KEY: Final = int(Qt.ItemDataRole.UserRole)
 _SIGN: Final = 18
@@ -77,6 +78,12 @@ class DiffDialog(QDialog):
         self.diff.close()
         super().done(result)
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Another theme: the signs have its colours."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self.isVisible():
+            self._show_lost()
+
     def ticked(self) -> list[str]:
         """Keys of the settings that shall come back."""
         items = (self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount()))
@@ -89,10 +96,10 @@ class DiffDialog(QDialog):
     def _make_table(self) -> QTreeWidget:
         table = QTreeWidget()
         table.setColumnCount(3)
+        table.setItemDelegateForColumn(0, TickDelegate(table))
         table.setHeaderLabels([self.tr("Setting"), self.tr("Now"), self.tr("In the result")])
         table.setRootIsDecorated(False)
         table.setUniformRowHeights(True)
-        table.setAllColumnsShowFocus(True)
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setAccessibleName(self.tr("Settings that differ"))
@@ -166,7 +173,8 @@ class DiffDialog(QDialog):
     def _line(self, text: str, button: QPushButton | None) -> QFrame:
         frame = role(QFrame(), "caution")
         sign = QLabel()
-        sign.setPixmap(icon("warning", tokens_of(self).warning).pixmap(_SIGN, _SIGN))
+        colour = tokens_of(self).warning
+        sign.setPixmap(icon("warning", colour).pixmap(icon_size(_SIGN), self.devicePixelRatioF()))
         row = QHBoxLayout(frame)
         row.setContentsMargins(SPACE, TIGHT, TIGHT, TIGHT)
         row.addWidget(sign)

@@ -25,8 +25,8 @@ from desktop.model.intake import PairsWanted
 from desktop.presenters.intake import Intake
 from desktop.presenters.pairs import Pairs
 from desktop.presenters.thumbnails import Thumbnails
-from desktop.views.icons import icon
 from desktop.views.theme import NARROW, RADIUS, SPACE, TIGHT, WIDE, role, scaled, tokens_of
+from desktop.views.ticks import draw_tick
 
 Index = QModelIndex | QPersistentModelIndex
 _PICTURE: Final = 52
@@ -206,16 +206,13 @@ class _Tick(QStyledItemDelegate):
         fill = tokens.accent_soft if ticked else tokens.hover if hovered else tokens.raised
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(option.rect, QColor(tokens.panel))
         painter.setPen(QPen(QColor(tokens.accent), 1.5) if focused else Qt.PenStyle.NoPen)
         painter.setBrush(QColor(fill))
         painter.drawRoundedRect(QRectF(rect).adjusted(1, 1, -1, -1), RADIUS, RADIUS)
         box = QRect(0, 0, _CHECK, _CHECK)
         box.moveCenter(rect.center())
-        painter.setPen(QPen(QColor(tokens.accent if ticked else tokens.strong_line), 1.2))
-        painter.setBrush(QColor(tokens.accent) if ticked else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(QRectF(box), 4, 4)
-        if ticked:
-            icon("check", tokens.accent_text).paint(painter, box.adjusted(3, 3, -3, -3))
+        draw_tick(painter, box, ticked, tokens)
         painter.restore()
 
 
@@ -252,8 +249,9 @@ class _Header(QHeaderView):
             words = rect.adjusted(TIGHT, _PICTURE + TIGHT, -TIGHT, 0)
             align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
         painter.save()
-        painter.fillRect(rect, QColor(tokens.window))
-        _draw(painter, place, image if isinstance(image, QImage) else None, QColor(tokens.stage))
+        painter.fillRect(rect, QColor(tokens.panel))
+        picture = image if isinstance(image, QImage) else None
+        _draw(painter, place, picture, QColor(tokens.stage), fills=not across)
         painter.setPen(QColor(tokens.text))
         painter.setFont(scaled(self.font(), 0.9, QFont.Weight.Normal))
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, words.width())
@@ -261,12 +259,18 @@ class _Header(QHeaderView):
         painter.restore()
 
 
-def _draw(painter: QPainter, place: QRect, image: QImage | None, ground: QColor) -> None:
-    """The whole picture on a dark square."""
-    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+def _draw(painter: QPainter, place: QRect, image: QImage | None, ground: QColor, fills: bool) -> None:
+    """A picture in a square: cut to it, or whole on a dark ground."""
     painter.fillRect(place, ground)
-    if image is not None:
-        size = image.size().scaled(place.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        inside = QRect(0, 0, size.width(), size.height())
-        inside.moveCenter(place.center())
-        painter.drawImage(inside, image)
+    if image is None:
+        return
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    if fills:
+        side = min(image.width(), image.height())
+        top = (image.height() - side) // 4
+        painter.drawImage(place, image, QRect((image.width() - side) // 2, top, side, side))
+        return
+    size = image.size().scaled(place.size(), Qt.AspectRatioMode.KeepAspectRatio)
+    inside = QRect(0, 0, size.width(), size.height())
+    inside.moveCenter(place.center())
+    painter.drawImage(inside, image)

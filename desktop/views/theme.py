@@ -264,6 +264,7 @@ QToolButton[role="stage"] { color: %(stage_text)s; }
 QToolButton[role="stage"]:hover { background: %(stage_raised)s; }
 QToolButton[role="stage"]:checked { background: #3a3a52; }
 QToolButton::menu-indicator { image: none; }
+QLineEdit QToolButton { padding: 0; border: 0; min-height: 0; }
 QPushButton[role="segment"] { padding: 4px 2px; font-size: 9pt; }
 QToolButton[role="fold"] { font-weight: 600; padding: 6px 8px; margin: 0 4px; }
 QToolButton[role="fold"]:checked { background: transparent; }
@@ -311,7 +312,7 @@ QListView, QTreeView, QTableView { background: %(panel)s; border: 0; outline: 0;
 QListView::item { border-radius: %(radius)spx; padding: 4px; }
 QListView::item:hover { background: %(hover)s; }
 QListView::item:selected { background: %(accent_soft)s; color: %(text)s; }
-QTreeView::item { padding: 4px; }
+QTreeView::item { padding: 4px; border: 0; }
 QTreeView::item:hover { background: %(hover)s; }
 QTreeView::item:selected { background: %(accent_soft)s; color: %(text)s; }
 QTableCornerButton::section { background: %(panel)s; border: 0; }

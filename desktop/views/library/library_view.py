@@ -67,7 +67,7 @@ class LibraryView(QWidget):
         role(self, "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setMinimumWidth(_NARROWEST)
-        lists = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        lists = role(QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False), "quiet")
         lists.setHandleWidth(NARROW)
         lists.addWidget(self.references)
         lists.addWidget(self.motions)

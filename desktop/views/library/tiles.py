@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPen, QPixmap, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from desktop.model.library_items import Kind, LibraryItem
@@ -143,16 +143,11 @@ def _rounded(image: QImage, side: int, ratio: float, fills: bool, ground: QColor
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    radius = (RADIUS - 1) * ratio
     painter.setBrush(ground)
-    painter.drawRoundedRect(0, 0, pixels, pixels, radius, radius)
-    brush = QBrush(small)
-    brush.setTransform(QTransform.fromTranslate(left, top))
-    painter.setBrush(brush)
-    if fills:
-        painter.drawRoundedRect(0, 0, pixels, pixels, radius, radius)
-    else:
-        painter.drawRect(max(0, left), max(0, top), small.width(), small.height())
+    painter.drawRoundedRect(0, 0, pixels, pixels, (RADIUS - 1) * ratio, (RADIUS - 1) * ratio)
+    # Only where the ground is, so that its corners stay round.
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceAtop)
+    painter.drawImage(left, top, small)
     painter.end()
     pixmap.setDevicePixelRatio(ratio)
     return pixmap
