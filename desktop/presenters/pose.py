@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from core.errors import PirouetteError, from_json
+from core.errors import BadImage, PirouetteError, from_json
 from core.settings import places
 from core.types import Output, PoseEdit
 from desktop.model.draft import Draft, to_request
@@ -233,12 +233,22 @@ class Pose(QObject):
             self._on_error(_stopped())
 
     def _on_error(self, error: PirouetteError) -> None:
-        path = self.draft.motion or Path()
-        if error.__class__.__name__ == "BadImage" and self.draft.reference is not None:
-            path = self.draft.reference
         self._asked = None
-        self._show(None, Trouble(path, error.statement(), error.action))
+        self._show(None, self._trouble(error))
         self._set_busy(None)
+
+    def _trouble(self, error: PirouetteError) -> Trouble:
+        """The error in the window's words: options of the command line are of no use here."""
+        of_reference = isinstance(error, BadImage) and self.draft.reference is not None
+        path = self.draft.reference if of_reference else self.draft.motion
+        action = error.action
+        if "--" in action or "`" in action:
+            action = (
+                self.tr("Choose a picture that shows a person, or do not fit the motion to the reference.")
+                if of_reference
+                else self.tr("Choose other pose settings, or let them be chosen.")
+            )
+        return Trouble(path or Path(), error.message, action)
 
     def _show(self, fitted: FittedPose | None, trouble: Trouble | None) -> None:
         if fitted is None:

@@ -106,6 +106,12 @@ class PoseCheck(QObject):
         return clip is not None and clip.clip is not None
 
     @property
+    def can_be_chosen(self) -> bool:
+        """Is a person or a frame named that could be chosen automatically?"""
+        pose = self.draft.pose
+        return any(one is not None for one in (pose.person, pose.reference_person, pose.align_frame_s))
+
+    @property
     def can_start_at_best(self) -> bool:
         """Is there a frame that suits the reference better than the first?"""
         fitted = self.fitted
@@ -188,6 +194,10 @@ class PoseCheck(QObject):
     def choose_reference_person(self, number: int) -> None:
         """Fit to somebody else of the reference."""
         self._settle(reference_person=number or None)
+
+    def let_choose(self) -> None:
+        """Name neither persons nor a frame: the way out where those that were named are not there."""
+        self._settle(person=None, reference_person=None, align_frame_s=None)
 
     def start_at_best(self) -> None:
         """Let the motion begin with the pose that is most like the reference's."""

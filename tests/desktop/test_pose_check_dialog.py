@@ -274,11 +274,24 @@ def test_nobody_there_says_why_and_what_to_do(
     assert dialog.message.isVisible()
     assert "wall.png" in dialog.message.text()
     assert dialog.advice.text()
+    assert "--" not in dialog.advice.text(), "options are for the command line"
     assert not dialog.use.isEnabled()
     assert not dialog.adjust.isEnabled()
     with qtbot.waitSignal(stage.pose.busy_changed, timeout=WAIT_MS):
         QTest.mouseClick(dialog.retry, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: stage.pose.busy is None, timeout=WAIT_MS)
+
+
+def test_somebody_who_is_not_there_any_more_is_let_go(stage: Scene, open_dialog: Open, qtbot: QtBot) -> None:
+    pose = replace(stage.document.draft.pose, person=3)
+    stage.document.change("Person", pose=pose)
+    qtbot.waitUntil(lambda: stage.pose.trouble is not None, timeout=WAIT_MS)
+    dialog = open_dialog()
+    QTest.mouseClick(dialog.let_choose, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: stage.pose.fitted is not None, timeout=WAIT_MS)
+    assert not dialog.message.isVisible()
+    press(dialog)
+    assert stage.document.draft.pose.person is None
 
 
 def test_everything_is_named_and_reached_by_tab(open_dialog: Open) -> None:

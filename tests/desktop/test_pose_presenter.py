@@ -185,6 +185,21 @@ def test_another_wish_stops_the_work_on_the_first(make: Make, qtbot: QtBot) -> N
     qtbot.waitUntil((places().cache / "poses" / "stopped").exists, timeout=WAIT_MS)
 
 
+def test_a_clip_that_is_not_wanted_any_more_is_left_in_the_middle(
+    make: Make, qtbot: QtBot, helper: KeptProcess, dance: Path
+) -> None:
+    scene = make(process=helper)
+    scene.document.change("Choose", reference=ADA, motion=dance)
+    qtbot.waitUntil(lambda: scene.pose.fitted is not None or scene.is_told(), timeout=WAIT_MS)
+    scene.document.change("Other", motion=GROOVE)
+    assert scene.pose.fitted is None
+    scene.settle(qtbot)
+    fitted = scene.pose.fitted
+    assert fitted is not None
+    assert fitted.frames == 33
+    assert scene.process.pid == helper.pid
+
+
 def test_a_helper_that_was_killed_is_started_again(make: Make, qtbot: QtBot) -> None:
     scene = make(misbehaving("well"))
     scene.choose(qtbot)

@@ -59,6 +59,9 @@ class PoseCheckDialog(QDialog):
         self.message = QLabel()
         self.advice = QLabel()
         self.retry = QPushButton(icon("retry"), self.tr("Try again"))
+        self.let_choose = QPushButton(self.tr("Choose persons and frame automatically"))
+        self.let_choose.setToolTip(self.tr("Take nobody and no frame that was named by hand"))
+        self.retry.setToolTip(self.tr("Look at the files once more"))
         self.progress = QProgressBar(maximum=_THOUSAND, textVisible=False)
         self.status = role(QLabel(), "small")
         self.notes = role(QLabel(), "small")
@@ -100,6 +103,7 @@ class PoseCheckDialog(QDialog):
     def _show_trouble(self, trouble: Trouble) -> None:
         self.message.setText(trouble.message)
         self.advice.setText(trouble.action)
+        self.let_choose.setVisible(self.check.can_be_chosen)
 
     def _show_people(self) -> None:
         check = self.check
@@ -188,7 +192,12 @@ class PoseCheckDialog(QDialog):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             inside.addWidget(label)
-        inside.addWidget(self.retry, 0, Qt.AlignmentFlag.AlignLeft)
+        ways = QHBoxLayout()
+        ways.setSpacing(NARROW)
+        ways.addWidget(self.let_choose)
+        ways.addWidget(self.retry)
+        ways.addStretch()
+        inside.addLayout(ways)
         page = QWidget()
         around = QHBoxLayout(page)
         around.addStretch()
@@ -233,5 +242,6 @@ class PoseCheckDialog(QDialog):
         self.people.chosen.connect(check.choose_person)
         self.reference_people.chosen.connect(check.choose_reference_person)
         self.retry.clicked.connect(check.retry)
+        self.let_choose.clicked.connect(check.let_choose)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
