@@ -54,9 +54,10 @@ class Pane:
     Attributes:
         title: what it is: "Result".
         detail: whose: a file's name.
-        layers: from below; the first one's ratio is the pane's. Empty: ``message`` says why.
+        layers: from below, all stretched over the same room. Empty: ``message`` says why.
         message, action: instead of or beside the picture: what is missing, and what to do.
         badge: a short state that is laid over the picture.
+        size: width and height of the whole picture, whose ratio counts; the first layer may be smaller.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Pane:
     message: str = ""
     action: str = ""
     badge: str = ""
+    size: tuple[int, int] | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -72,7 +74,8 @@ class Pane:
         if not self.layers:
             return None
         image = self.layers[0].image
-        return image.width() / max(1, image.height())
+        width, height = self.size or (image.width(), image.height())
+        return width / max(1, height)
 
 
 class Drawable(Protocol):

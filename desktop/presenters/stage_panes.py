@@ -125,7 +125,7 @@ class Panes:
         if slot is not None and slot.trouble is not None:
             return replace(pane, message=slot.trouble[0], action=slot.trouble[1])
         if slot is not None and slot.source.image is not None:
-            return replace(pane, layers=(Layer(slot.source.image),))
+            return replace(pane, layers=(Layer(slot.source.image),), size=slot.source.size)
         # Neither: the picture is on its way, or the mode tells why there will be none.
         why = next((scene.reasons[mode] for mode in MODES if mode == part), "")
         return replace(pane, message=why)

@@ -324,7 +324,8 @@ class Canvas(QWidget):
         small = scaled(self.font(), 0.95)
         if pane.layers:
             picture = self._viewport.place(box, ratio)
-            paint_layers(painter, self.scaled_pictures, number, pane, picture, seen, self.devicePixelRatioF())
+            dpr = self.devicePixelRatioF()
+            paint_layers(painter, self.scaled_pictures, number, pane, picture, seen, dpr, self.zoom)
             shown = rect_of(picture).intersected(seen)
             if pane.badge:
                 paint_pill(painter, tokens, shown, pane.badge, small)
@@ -333,7 +334,9 @@ class Canvas(QWidget):
         elif pane.message:
             paint_message(painter, tokens, seen, pane, self.font())
         if self._captioned():
-            caption = QRectF(seen.left(), 0, seen.width(), _CAPTION).adjusted(NARROW, 0, -NARROW, 0)
+            # Just above the picture, which may be lower than its room.
+            foot = max(_CAPTION, self._viewport.place(box, ratio).y) if pane.layers else _CAPTION
+            caption = QRectF(seen.left() + NARROW, foot - _CAPTION, seen.width() - 2 * NARROW, _CAPTION)
             if caption.width() > SPACE * 2:
                 paint_caption(painter, tokens, caption, pane, small)
 

@@ -128,7 +128,7 @@ class ModeBar(QWidget):
         self._letters[1].setVisible(wiping)
         self.second.setVisible(wiping)
         drawn = stage.mode in ("skeleton", "side_by_side")
-        self._dim.setVisible(stage.mode == "skeleton")
+        self._dim.setVisible(drawn)
         self.opacity.setVisible(drawn)
         self._fit_words()
 

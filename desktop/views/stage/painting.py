@@ -12,8 +12,8 @@ from desktop.presenters.stage_layers import Pane
 from desktop.presenters.viewport import Box
 from desktop.views.theme import NARROW, RADIUS, SPACE, TIGHT, Tokens, scaled
 
-# Magnified more than this, a pixel is meant to be seen.
-_SMOOTH_UP_TO: Final = 4.0
+# Magnified more than this, pixels are meant to be seen.
+_PIXELS_FROM: Final = 4.0
 _VEIL: Final = QColor(0, 0, 0, 176)
 
 
@@ -24,11 +24,15 @@ class Scaled:
         self._kept: dict[tuple[int, int], tuple[tuple[int, QRect, QSize], QPixmap]] = {}
         self.count = 0
 
-    def pixmap(self, slot: tuple[int, int], image: QImage, part: QRect, size: QSize) -> QPixmap:
+    def pixmap(
+        self, slot: tuple[int, int], image: QImage, part: QRect, size: QSize, smooth: bool = True
+    ) -> QPixmap:
         """A part of an image in so many device pixels.
 
         Args:
             slot: number of the pane and of the layer.
+            part: of the image, in its pixels.
+            smooth: else each pixel of the image becomes a square.
         """
         key = (image.cacheKey(), part, size)
         kept = self._kept.get(slot)
@@ -36,7 +40,6 @@ class Scaled:
             return kept[1]
         self.count += 1
         cut = image if part == image.rect() else image.copy(part)
-        smooth = size.width() <= part.width() * _SMOOTH_UP_TO
         modes = Qt.TransformationMode
         how = modes.SmoothTransformation if smooth else modes.FastTransformation
         made = QPixmap.fromImage(cut.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, how))
@@ -55,7 +58,14 @@ def rect_of(box: Box) -> QRectF:
 
 
 def paint_layers(
-    painter: QPainter, cache: Scaled, number: int, pane: Pane, picture: Box, room: QRectF, dpr: float
+    painter: QPainter,
+    cache: Scaled,
+    number: int,
+    pane: Pane,
+    picture: Box,
+    room: QRectF,
+    dpr: float,
+    zoom: float,
 ) -> None:
     """The visible part of a pane's picture, on whole device pixels so that it is sharp.
 
@@ -64,6 +74,7 @@ def paint_layers(
         picture: where the whole picture lies.
         room: what of it may be seen.
         dpr: device pixels in a pixel.
+        zoom: how much closer than whole one looks.
     """
     whole = _on_pixels(rect_of(picture), dpr)
     seen = whole.intersected(room)
@@ -74,7 +85,9 @@ def paint_layers(
     for index, layer in enumerate(pane.layers):
         part, target = _part(layer.image, whole, seen)
         size = QSize(max(1, round(target.width() * dpr)), max(1, round(target.height() * dpr)))
-        pixmap = cache.pixmap((number, index), layer.image, part, size)
+        # A small preview is made large all the same; pixels are for those who came close to see them.
+        smooth = zoom < _PIXELS_FROM or size.width() <= part.width() * _PIXELS_FROM
+        pixmap = cache.pixmap((number, index), layer.image, part, size, smooth)
         painter.setOpacity(layer.opacity)
         painter.drawPixmap(target, pixmap, QRectF(pixmap.rect()))
     painter.restore()
