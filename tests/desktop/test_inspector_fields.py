@@ -221,7 +221,7 @@ def test_sizes_say_what_they_come_to_for_this_reference(parts: Parts, view: Insp
     on_14b(parts)
     combo = view.fields.area.combo
     texts = [combo.itemText(row) for row in range(combo.count())]
-    assert texts[:2] == ["Automatic: 1024 × 576 → 768 × 768", "832 × 480 → 624 × 624"]
+    assert texts[:2] == ["Automatic: 768 × 768", "832 × 480 → 624 × 624"]
 
 
 def test_a_longer_selection_is_said_to_be_cut_and_trimmed_on_demand(

@@ -121,6 +121,7 @@ class Spin(Calm, QSpinBox):
         self.setKeyboardTracking(False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(_NUMBER)
+        self.lineEdit().setTextMargins(TIGHT, 0, 0, 0)
 
 
 class DoubleSpin(Calm, QDoubleSpinBox):
@@ -131,6 +132,7 @@ class DoubleSpin(Calm, QDoubleSpinBox):
         self.setKeyboardTracking(False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(_NUMBER)
+        self.lineEdit().setTextMargins(TIGHT, 0, 0, 0)
 
 
 class Slider(Calm, QSlider):
@@ -159,6 +161,7 @@ class SeedBox(Calm, QAbstractSpinBox):
         self._value = 0
         self._digits = QRegularExpressionValidator(r"\d{1,19}", self)
         self.lineEdit().setText("0")
+        self.lineEdit().setTextMargins(TIGHT, 0, 0, 0)
         self.editingFinished.connect(self._take)
 
     @property

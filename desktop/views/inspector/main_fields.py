@@ -144,8 +144,9 @@ class MainFields(QWidget):
         offers, draft = self.inspector.offers, self.inspector.draft
         if offers is None:
             return [Option(draft.size, self.tr("Automatic") if draft.size is None else _text(draft.size))]
-        automatic = self._size_text(self.inspector.automatic_size())
-        words = self.tr("Automatic: {size}").format(size=automatic)
+        automatic = self.inspector.automatic_size()
+        made = None if automatic is None else self.inspector.pixels(automatic) or automatic
+        words = self.tr("Automatic: {size}").format(size="" if made is None else _text(made))
         sizes = list(offers.sizes(draft))
         if draft.size is not None and draft.size not in sizes:
             sizes.append(draft.size)
