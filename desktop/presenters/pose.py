@@ -19,13 +19,14 @@ from desktop.model.fitted import Busy
 from desktop.presenters.background import Background
 from desktop.presenters.document import Document
 from desktop.presenters.fitted_pose import FittedPose
-from desktop.presenters.pose_process import PoseProcess
+from desktop.presenters.pose_process import PoseProcess, load
 
 # While a handle is dragged the draft changes with every move of the mouse.
 PAUSE_MS: Final = 150
 # So many answers are kept, for undo and for a check that was cancelled.
 _KEPT: Final = 8
 _READING: Final = "pose answer"
+_LOADING: Final = "pose helper"
 # Of a wish that must be looked at anew, whatever it is.
 _UNKNOWN: Final = object()
 
@@ -61,7 +62,8 @@ class Pose(QObject):
         self._process = process or PoseProcess(places().cache / "poses")
         self._process.said.connect(self._on_said)
         self._process.gave_up.connect(self._on_gave_up)
-        self._pause = QTimer(self, singleShot=True, interval=pause_ms)
+        self._pause_ms = pause_ms
+        self._pause = QTimer(self, singleShot=True)
         self._pause.timeout.connect(self._ask)
         self._kept: OrderedDict[object, FittedPose] = OrderedDict()
         self._trial: Draft | None = None
@@ -71,6 +73,7 @@ class Pose(QObject):
         self._number = 0
         self._allowed = True
         self._files: object = None
+        self._loaded = False
         self.fitted: FittedPose | None = None
         self.trouble: Trouble | None = None
         self.busy: Busy | None = None
@@ -112,6 +115,7 @@ class Pose(QObject):
         self._document.draft_changed.disconnect(self._look)
         self._document.facts_changed.disconnect(self._on_facts)
         self._background.forget(_READING)
+        self._background.forget(_LOADING)
         self._process.close()
 
     def _on_facts(self, facts: Facts) -> None:
@@ -132,6 +136,8 @@ class Pose(QObject):
             return  # else waiting may be over
         self._wish = wish
         self._forget_question()
+        if self.trouble is not None:
+            self._show(None, None)
         if wish is None:
             self._pause.stop()
             self._show(None, None)
@@ -148,7 +154,7 @@ class Pose(QObject):
         else:
             if self.busy is None or self.busy.stage == "waiting":
                 self._set_busy(Busy("starting"))
-            self._pause.start(0 if at_once else self._pause.interval())
+            self._pause.start(0 if at_once else self._pause_ms)
 
     def _wished(self) -> tuple[object, ...] | None:
         """All that decides poses; None where something is missing or unreadable."""
@@ -171,11 +177,19 @@ class Pose(QObject):
         return clip is not None and clip.kind != "keypoints" and self.draft.keypoints is None
 
     def _ask(self) -> None:
-        if self._wish is None:
+        if not self._loaded:
+            self._background.run(load, lambda _: self._on_loaded(), latest=_LOADING)
+            return
+        if self._wish is None or self._wish is _UNKNOWN:
             return
         request = replace(to_request(self.draft, Path("unused.mp4")), output=Output("unused.mp4"))
         self._asked = self._wish
         self._number = self._process.ask(asdict(request))
+
+    def _on_loaded(self) -> None:
+        self._loaded = True
+        if self.busy is not None and self.busy.stage != "waiting":
+            self._ask()
 
     def _forget_question(self) -> None:
         if self._asked is not None:

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from core.helper import helper_command, helper_environment
-
 MODULE: Final = "core.cli.pose_window"
 # A helper that works says so ten times a second; opening a network or a drive that wakes up takes a while.
 SILENT_MS: Final = 30_000
@@ -47,7 +45,7 @@ class PoseProcess(QObject):
     ) -> None:
         super().__init__(parent)
         self._folder = folder
-        self._command = tuple(command or helper_command(MODULE))
+        self._command = None if command is None else tuple(command)
         self._process: QProcess | None = None
         self._number = 0
         self._question: bytes | None = None
@@ -95,6 +93,9 @@ class PoseProcess(QObject):
             self._watch.start()
 
     def _start(self) -> None:
+        from core.helper import helper_command, helper_environment
+
+        command = self._command or helper_command(MODULE)
         process = QProcess(self)
         environment = QProcessEnvironment()
         for name, value in helper_environment().items():
@@ -105,7 +106,7 @@ class PoseProcess(QObject):
         process.finished.connect(self._on_end)
         process.errorOccurred.connect(self._on_error)
         self._process = process
-        process.start(self._command[0], [*self._command[1:], str(self._folder)])
+        process.start(command[0], [*command[1:], str(self._folder)])
 
     def _on_output(self) -> None:
         process = self.sender()
@@ -172,6 +173,11 @@ class PoseProcess(QObject):
         process, self._process = self._process, None
         if process is not None:
             process.deleteLater()
+
+
+def load() -> None:
+    """Import what starting a helper needs: on a thread, since it takes a while."""
+    import core.helper  # noqa: F401
 
 
 def _line(message: dict[str, Any]) -> bytes:

@@ -176,6 +176,20 @@ def test_a_person_who_is_not_there_is_a_sentence_and_a_way_out(
     assert scene.pose.fitted is not None
 
 
+def test_trouble_is_over_when_something_else_is_wished_for(make: Make, qtbot: QtBot, dance: Path) -> None:
+    scene = make(misbehaving("no facts"))
+    scene.choose(qtbot, motion=dance)
+    assert scene.pose.trouble is not None
+    scene.pose.set_allowed(False)
+    scene.document.change("Trim", trim=Trim(0.0, 0.2))
+    assert scene.pose.trouble is None
+    assert scene.pose.busy == Busy("waiting")
+    scene.pose.set_allowed(True)
+    assert scene.pose.busy == Busy("starting"), "a pause is over and it goes on"
+    scene.settle(qtbot)
+    assert scene.pose.trouble is not None
+
+
 def test_another_wish_stops_the_work_on_the_first(make: Make, qtbot: QtBot) -> None:
     scene = make(misbehaving("until stopped"))
     scene.document.change("Choose", reference=ADA, motion=GROOVE)
