@@ -3,9 +3,9 @@
 Files that people bring may crash or hang a decoder, which then takes only this process with it.
 
     app -> helper   a line of JSON: {"number", "path", "times_s": [], "side"}; the end of the stream ends us
-    helper -> app   messages of core.protocol: picture {number, time_s, bytes}, then that many bytes of a
-                    JPEG or PNG file, for each moment (one with time_s null where no times were given), then
-                    done {number} or error {number, error}
+    helper -> app   messages of core.protocol: started, once; for each request picture {number, time_s, bytes}
+                    and that many bytes of a JPEG or PNG file for each moment (one with time_s null where no
+                    times were given), at last done {number} or error {number, error}
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main() -> int:
     os.dup2(2, 1)  # a print of some library must not get between the messages
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    write_message(out, {"type": "started"})
     idle_s = float(os.environ.get(IDLE_VARIABLE, _IDLE_S))
     while True:
         try:

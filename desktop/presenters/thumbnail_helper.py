@@ -19,8 +19,10 @@ from core.errors import BadInput, EngineError, PirouetteError, from_json
 if TYPE_CHECKING:
     from core.protocol import Message
 
-# A 100-megapixel picture takes three seconds on a slow machine, the first answer the start as well.
+# A 100-megapixel picture takes three seconds on a slow machine.
 LIMIT_S: Final = 20.0
+# Reading our modules from a cold drive, while renders take the processor.
+_START_LIMIT_S: Final = 60.0
 MODULE: Final = "core.pose.thumbnailer"
 _MOST_BYTES: Final = 32 * 1024**2
 
@@ -68,14 +70,14 @@ class ThumbnailHelper:
         """
         self._number += 1
         request = {"number": self._number, "path": str(path), "times_s": list(times_s), "side": side}
-        process = self._running()
+        process = self._running(path)
         try:
             _pipe(process.stdin).write(json.dumps(request).encode() + b"\n")
             _pipe(process.stdin).flush()
         except OSError as error:
             raise self._gone(process) from error
         while True:
-            message, data = self._message(process, path)
+            message, data = self._message(process, path, self._limit_s)
             if message["type"] == "done":
                 return
             if message["type"] == "error":
@@ -95,12 +97,12 @@ class ThumbnailHelper:
         self.close()
         self._forget()
 
-    def _message(self, process: subprocess.Popen[bytes], path: Path) -> tuple[Message, bytes]:
+    def _message(self, process: subprocess.Popen[bytes], path: Path, limit_s: float) -> tuple[Message, bytes]:
         """The next message within the time limit."""
         from core.protocol import ProtocolError, read_message
 
         self._hung = False
-        watch = threading.Timer(self._limit_s, self._kill_hung, (process,))
+        watch = threading.Timer(limit_s, self._kill_hung, (process,))
         watch.daemon = True
         watch.start()
         try:
@@ -115,22 +117,23 @@ class ThumbnailHelper:
             watch.join()
         if message is None or len(data) < size_bytes:
             gone = self._gone(process)
-            raise _hangs(path, self._limit_s) if self._hung else gone
+            raise _hangs(path, limit_s) if self._hung else gone
         return message, data
 
     def _kill_hung(self, process: subprocess.Popen[bytes]) -> None:
         self._hung = True
         process.kill()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, path: Path) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._forget()
         with self._lock:
             if self._closed:
                 raise HelperGone("The app is closing.")
-            self._process = self._start()
-            return self._process
+            self._process = process = self._start()
+        self._message(process, path, _START_LIMIT_S)  # it says that it has started
+        return process
 
     def _start(self) -> subprocess.Popen[bytes]:
         from core.helper import helper_command, helper_environment
