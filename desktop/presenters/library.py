@@ -178,7 +178,12 @@ class Library(QObject):
     def _set_recent(self, kind: Kind, paths: tuple[Path, ...]) -> None:
         self._recent = {**self._recent, kind: paths}
         recent = self._recent
-        self._background.run(lambda: write_recent(self._file, recent), lambda _: None, latest="library-save")
+        self._background.run(
+            lambda: write_recent(self._file, recent), lambda _: self._on_saved(recent), latest="library-save"
+        )
+
+    def _on_saved(self, recent: Recent) -> None:
+        self._saved = recent
 
 
 def _is_there(path: Path) -> bool:
