@@ -104,7 +104,7 @@ class QueuePresenter(QObject):
         self._lines = HeadLines(self.words, self._clocks, now, self)
         self._wanted = Wanted()
         self._seen: int | None = None
-        self._looking = self._again = self._opened = self._closed = False
+        self._looking = self._again = self._opened = self._stale = self._visible = self._closed = False
         self._latest: Look | None = None
         self._current: str | None = None
         self._hold: Any = None
@@ -136,6 +136,7 @@ class QueuePresenter(QObject):
         if not self._opened:
             self._opened = True
             self._look(page=self._wanted.is_all)
+            self.set_visible(self._visible)
 
     def start(self) -> None:
         """Read the queue and work it; for after the first paint, since it imports much (on threads)."""
@@ -185,6 +186,7 @@ class QueuePresenter(QObject):
 
     def set_visible(self, on: bool) -> None:
         """While the list is seen, changes by other processes show, too."""
+        self._visible = on
         if on and self._opened:
             self._poll.start()
             self._look()
@@ -195,7 +197,7 @@ class QueuePresenter(QObject):
         """Filter the list."""
         wanted = Wanted(group, search.strip())
         if wanted != self._wanted:
-            self._wanted, self._seen = wanted, None
+            self._wanted, self._seen, self._stale = wanted, None, True
             self._look()
 
     def try_again(self) -> None:
@@ -258,7 +260,7 @@ class QueuePresenter(QObject):
         if self._looking:
             self._again = True
             return
-        self._looking = True
+        self._looking, self._stale = True, False
         base, wanted, seen = tuple(self.model.rows), self._wanted, self._seen
         self._lists.run(
             lambda: look(self._worker.queue(), base, wanted, seen, page), self._on_look, self._on_look_failed
@@ -268,7 +270,7 @@ class QueuePresenter(QObject):
         self._looking = False
         if found is not None:
             self._latest = found
-            self._seen = None if found.page else found.changes
+            self._seen = None if found.page or self._stale else found.changes
             for job_id in self._clocks.follow(found.running, found.others, dict(found.wishes)):
                 self.model.set_live(job_id, None)
             self._forget_details(found)

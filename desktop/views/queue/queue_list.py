@@ -67,6 +67,7 @@ class QueueList(QTableView):
         self._drop_row: int | None = None
         self._panel: QWidget | None = None
         self._unfolded = ""
+        self._is_tall = False
         self.setModel(model)
         self._delegate = RowDelegate(thumbnails, self)
         self.setItemDelegate(self._delegate)
@@ -334,10 +335,12 @@ class QueueList(QTableView):
             width = self.viewport().width()
             hint = self._panel.sizeHint().height()
             height += max(self._panel.heightForWidth(width), 0) or hint
-        for row in range(header.count()):
-            wanted = height if row == number else ROW
-            if header.sectionSize(row) != wanted:
-                header.resizeSection(row, wanted)
+        if self._is_tall or number is not None:
+            for row in range(header.count()):
+                wanted = height if row == number else ROW
+                if header.sectionSize(row) != wanted:
+                    header.resizeSection(row, wanted)
+        self._is_tall = number is not None
         self._follow()
 
     def _follow(self) -> None:
