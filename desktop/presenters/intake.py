@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from PySide6.QtCore import QMimeData, QObject, Signal
+from PySide6.QtCore import QMimeData, QObject, QUrl, Signal
 from PySide6.QtGui import QImage
 
 from core.errors import PirouetteError
@@ -31,6 +31,8 @@ from desktop.presenters.sorting import sort_files
 
 # As browsers and drawing programs offer them, kept as they are.
 _PICTURE_FORMATS: Final = (("image/png", ".png"), ("image/jpeg", ".jpg"), ("image/webp", ".webp"))
+# While something is dragged no more names than these are read: thousands would hold the window up.
+_TOLD_APART: Final = 500
 Pair = tuple[Path, Path]
 Made = TypeVar("Made")
 
@@ -82,8 +84,11 @@ class Intake(QObject):
 
     def take_mime(self, data: QMimeData) -> bool:
         """Use what was dropped or pasted; false, with a reason, where there is nothing to use."""
-        paths = _files_of(data)
-        if paths:
+        urls = data.urls() if data.hasUrls() else []
+        paths = paths_in_text(data.text()) if data.hasText() and not urls else ()
+        if any(url.isLocalFile() for url in urls):
+            self._work(lambda: sort_files(_local(urls)), self._on_sorted)
+        elif paths:
             self.take(paths)
         elif not self._take_picture(data):
             self.refused.emit(*self._words.nothing(_has_web_address(data)))
@@ -92,7 +97,7 @@ class Intake(QObject):
 
     def concerns(self, data: QMimeData) -> bool:
         """Whether a drag is ours to take or to refuse; text and the like are left to what they are over."""
-        return data.hasUrls() or _offers_picture(data) or bool(_files_of(data))
+        return data.hasUrls() or _offers_picture(data) or bool(_some_files(data)[0])
 
     def sentence(self, data: QMimeData) -> OverlayText | None:
         """What dropping this would do, told by names alone; None where it is not ours.
@@ -102,9 +107,11 @@ class Intake(QObject):
         self._background.forget("overlay")
         if not self.concerns(data):
             return None
-        paths = _files_of(data)
+        count, paths = _some_files(data)
         if not paths:
             return self._words.picture() if _offers_picture(data) else self._words.web_address()
+        if count > len(paths):
+            return self._words.many(count)
         if len(paths) == 1 and paths[0].suffix.lower() in VIDEOS:
             self._background.run(partial(sort_files, paths), self._on_looked, latest="overlay")
         return self._words.overlay(paths)
@@ -267,11 +274,18 @@ class Intake(QObject):
             self.overlay_changed.emit(self._words.overlay_refused(found.refused))
 
 
-def _files_of(data: QMimeData) -> tuple[Path, ...]:
-    """Local files of a drag or of the clipboard; text counts where it is nothing but paths."""
+def _some_files(data: QMimeData) -> tuple[int, tuple[Path, ...]]:
+    """How many files a drag has, and the first of them; text counts where it is nothing but paths."""
     if data.hasUrls():
-        return tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
-    return paths_in_text(data.text()) if data.hasText() else ()
+        urls = data.urls()
+        paths = _local(urls[:_TOLD_APART])
+        return (len(urls) if len(urls) > _TOLD_APART else len(paths)), paths
+    paths = paths_in_text(data.text()) if data.hasText() else ()
+    return len(paths), paths[:_TOLD_APART]
+
+
+def _local(urls: Sequence[QUrl]) -> tuple[Path, ...]:
+    return tuple(Path(url.toLocalFile()) for url in urls if url.isLocalFile())
 
 
 def _offers_picture(data: QMimeData) -> bool:

@@ -31,16 +31,11 @@ class IntakeWords(QObject):
         kinds = Counter(kind_by_name(path) for path in paths)
         unknown = [path for path in paths[:_MOST_ASKED] if kind_by_name(path) == "unknown"]
         folders = [path for path in unknown if path.is_dir()]
-        if len(paths) > MOST_FILES:
-            return self._refused(
-                self.tr("Too many files"),
-                self.tr("At most {count} in one go.").format(count=f"{MOST_FILES:,}"),
-            )
         pictures, motions = kinds["picture"], kinds["motion"]
         if folders:
             return OverlayText(
                 self.tr("Folder") if len(paths) == 1 else self.tr("Folders and files"),
-                self.tr("The pictures and motions in it").format(),
+                self.tr("The pictures and motions in it"),
                 "folder",
             )
         if pictures or motions:
@@ -54,6 +49,19 @@ class IntakeWords(QObject):
                 "queue",
             )
         return self.overlay_refused([Refused(path, refusal_by_name(path)) for path in paths])
+
+    def many(self, count: int) -> OverlayText:
+        """So many files that their names are not read while they are dragged."""
+        if count > MOST_FILES:
+            return self._refused(
+                self.tr("Too many files"),
+                self.tr("At most {count} in one go.").format(count=f"{MOST_FILES:,}"),
+            )
+        return OverlayText(
+            self.tr("{count} files").format(count=f"{count:,}"),
+            self.tr("The pictures and motions among them"),
+            "folder",
+        )
 
     def overlay_refused(self, files: Sequence[Refused]) -> OverlayText:
         """None of these can be used."""
