@@ -125,6 +125,11 @@ class NetworkError(PirouetteError):
     exit_code = 5
 
 
+class NoAccess(NetworkError):  # noqa: N818
+    """A server gives a file only to an account that may have it; ``value`` is a page that says how, or the
+    repository."""
+
+
 class Cancelled(PirouetteError):  # noqa: N818
     """The user stopped the work."""
 

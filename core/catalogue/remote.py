@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.catalogue.catalogue import Asset
-from core.errors import NetworkError
+from core.errors import NetworkError, NoAccess
 
 USER_AGENT: Final = "Pirouette"
 _YES: Final = ("1", "true", "yes", "on")
@@ -74,18 +74,18 @@ def offline_error() -> NetworkError:
     )
 
 
-def gated(repository: str, page: str) -> NetworkError:
+def gated(repository: str, page: str) -> NoAccess:
     """The owner wants the licence accepted first."""
-    return NetworkError(
+    return NoAccess(
         f"{repository} can be downloaded only by people who have accepted its licence.",
         value=page,
         action=f"Accept the licence at {page} and set a token of that account with `pirouette models token`.",
     )
 
 
-def refused_token(repository: str) -> NetworkError:
+def refused_token(repository: str) -> NoAccess:
     """There is no token, or the server does not know it."""
-    return NetworkError(
+    return NoAccess(
         f"The hub does not let this computer read {repository}.",
         value=repository,
         action="Set a token that may read it with `pirouette models token`.",

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.catalogue.catalogue import Catalogue
-from core.catalogue.entries import entry
 from core.catalogue.measurements import Measurements
-from core.catalogue.planner import plan
-from core.catalogue.planning.budget import budget_for
-from core.catalogue.planning.reasons import advice, obstacles, seconds
+from core.catalogue.planning.reasons import seconds
+from core.catalogue.recommend import recommend
 from core.catalogue.store import open_store
 from core.catalogue.store.selection import ANY_14B
 from core.cli.console import print_json
@@ -21,7 +19,6 @@ from core.codec import to_data
 from core.errors import PirouetteError
 from core.hardware import Drive, Gpu, GpuProcess, Machine, inspect_machine
 from core.settings import places
-from core.types import MediaInput, Output, RenderRequest
 
 _GIB: Final = 2**30
 _UNKNOWN: Final = "unknown"
@@ -68,14 +65,12 @@ def meaning(
 ) -> str:
     """What the planner makes of the machine, in one line; ``pirouette plan`` has the figures."""
     mini = "The embedded model, mini, renders on any machine."
-    refusal = budget_for("auto", machine).refusal
-    if refusal is not None:
-        return f"{refusal} {mini}"
-    request = RenderRequest(MediaInput(""), MediaInput(""), Output(""), model=ANY_14B)
-    frames = entry(ANY_14B, catalogue).native_frames
-    best = plan(request, frames, machine, catalogue, measurements=measurements)
+    found = recommend(machine, catalogue, measurements=measurements)
+    best = found.plan
+    if found.refusal is not None:
+        return f"{found.refusal} {mini}"
     if not best.fits:
-        return f"The 14B models do not fit as things are. {' '.join([*obstacles(best), advice(best)])} {mini}"
+        return f"The 14B models do not fit as things are. {' '.join([*found.obstacles, found.advice])} {mini}"
     where = {"streamed": "partly on the GPU", "phased": "on the GPU, one part at a time"}
     time = f", about {seconds(best.time_s)} for {best.frames} frames" if best.time_s else ""
     return (

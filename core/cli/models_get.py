@@ -12,14 +12,8 @@ from typing import Any
 from core.catalogue.catalogue import Asset
 from core.catalogue.hub import Hub
 from core.catalogue.measurements import Measurements
-from core.catalogue.store import Store, open_store
-from core.catalogue.store.choices import (
-    chosen_endpoint,
-    is_offline,
-    read_choices,
-    refuse_while_moving,
-    remember_folders,
-)
+from core.catalogue.store import Store, connect, open_store
+from core.catalogue.store.choices import refuse_while_moving, remember_folders
 from core.catalogue.store.copying import gigabytes
 from core.catalogue.store.get import Convert, Got, get
 from core.catalogue.store.get_plan import GetPlan, Row, plan_get
@@ -34,7 +28,6 @@ from core.catalogue.store.selection import (
     assets_to_get,
     choose_for,
 )
-from core.catalogue.store.tokens import read_token
 from core.catalogue.store.verify import FileCheck, verify
 from core.cli.console import print_json
 from core.cli.models_console import FilesLine, files, table
@@ -111,10 +104,7 @@ def repair_models(options: argparse.Namespace) -> int:
 
 def open_hub(options: argparse.Namespace) -> Hub:
     """The hub as asked for, remembered, or named by the environment."""
-    choices = read_choices()
-    endpoint = chosen_endpoint(choices, options.endpoint)
-    offline = is_offline(choices, options.offline)
-    return Hub(endpoint, None if offline else read_token(endpoint), offline)
+    return connect.open_hub(options.endpoint, options.offline)
 
 
 def convert_for(store: Store) -> Convert:

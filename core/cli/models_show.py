@@ -14,6 +14,7 @@ from core.catalogue.measurements import Measurements
 from core.catalogue.store import AssetState, Store, open_store
 from core.catalogue.store.choices import is_offline, read_choices
 from core.catalogue.store.copying import free_bytes, gigabytes
+from core.catalogue.store.listing import model_state, models_with, size_of
 from core.catalogue.store.manifest import manifests
 from core.catalogue.store.selection import ANY_14B, choose_for
 from core.catalogue.updates import GITHUB, check_updates
@@ -104,22 +105,16 @@ def _list_data(store: Store, states: States) -> dict[str, Any]:
 def _model_data(
     store: Store, model: CatalogueModel, states: States, chosen: Mapping[Role, str] | None = None
 ) -> dict[str, Any]:
-    parts = {
-        role: next((asset for asset in ids if states[asset].state == "installed"), ids[0])
-        for role, ids in model.parts.items()
-    } | {role: asset for role, asset in (chosen or {}).items() if role in model.parts}
-    assets = [store.asset(asset_id) for asset_id in parts.values()]
-    missing = [asset.id for asset in assets if states[asset.id].state != "installed"]
-    any_there = any(states[asset.id].present_bytes for asset in assets if asset.role == "transformer")
+    found = model_state(store, model, states, chosen)
     return {
         "id": model.id,
         "title": model.title,
         "precision": model.precision,
-        "state": "installed" if not missing else "partial" if any_there else "missing",
-        "size_bytes": sum(_size(asset, states[asset.id]) for asset in assets),
-        "exact": all(states[asset.id].total_bytes is not None for asset in assets),
-        "parts": parts,
-        "missing": missing,
+        "state": found.state,
+        "size_bytes": found.size_bytes,
+        "exact": found.exact,
+        "parts": found.parts,
+        "missing": list(found.missing),
         "alternatives": {role: list(ids) for role, ids in model.parts.items()},
         "loras": {name: list(ids) for name, ids in model.loras.items()},
     }
@@ -146,7 +141,7 @@ def _asset_data(store: Store, asset: Asset, state: AssetState) -> dict[str, Any]
         "made_for": asset.made_for,
         "note": asset.note,
         "confirmed": not asset.resolve,
-        "size_bytes": _size(asset, state),
+        "size_bytes": size_of(asset, state),
         "exact": state.total_bytes is not None,
         "state": state.state,
         "present_bytes": state.present_bytes,
@@ -163,17 +158,8 @@ def _asset_data(store: Store, asset: Asset, state: AssetState) -> dict[str, Any]
             }
             for file in state.files
         ],
-        "models": [model.id for model in store.catalogue.models.values() if _in_model(model, asset.id)],
+        "models": list(models_with(store, asset.id)),
     }
-
-
-def _in_model(model: CatalogueModel, asset_id: str) -> bool:
-    return any(asset_id in ids for ids in (*model.parts.values(), *model.loras.values()))
-
-
-def _size(asset: Asset, state: AssetState) -> int:
-    """Exact where somebody stated it, else the catalogue's estimate."""
-    return state.total_bytes or asset.bytes_for_planning or state.present_bytes
 
 
 def _asset_table(assets: list[Asset], states: States) -> list[str]:
@@ -183,7 +169,7 @@ def _asset_table(assets: list[Asset], states: States) -> list[str]:
             asset.id,
             asset.role.replace("_", " "),
             _asset_state(states[asset.id]),
-            _about(_size(asset, states[asset.id]), states[asset.id].total_bytes is not None),
+            _about(size_of(asset, states[asset.id]), states[asset.id].total_bytes is not None),
             asset.licence,
             f"{asset.title} (made for {asset.made_for})" if asset.made_for else asset.title,
         )

@@ -22,6 +22,7 @@ class StoreProgress:
         phase: what happens to ``file`` now.
         bytes_done, bytes_total: of all files together, what was there at the start included.
         bytes_per_s, eta_s: None until they can be told.
+        file_bytes_done: of ``file`` alone.
     """
 
     phase: WorkPhase
@@ -32,6 +33,7 @@ class StoreProgress:
     bytes_total: int
     bytes_per_s: float | None = None
     eta_s: float | None = None
+    file_bytes_done: int = 0
 
 
 OnProgress = Callable[[StoreProgress], None]
@@ -106,6 +108,14 @@ class Totals:
         self._told_at = self._clock()
         self._on_progress(
             StoreProgress(
-                phase, key, len(self._finished), self._files_total, done, self._bytes_total, speed, eta_s
+                phase,
+                key,
+                len(self._finished),
+                self._files_total,
+                done,
+                self._bytes_total,
+                speed,
+                eta_s,
+                self._done[key],
             )
         )

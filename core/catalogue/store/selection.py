@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from core.catalogue.catalogue import CatalogueModel, Role
 from core.catalogue.measurements import Measurements
-from core.catalogue.planner import plan
+from core.catalogue.recommend import recommend
 from core.catalogue.store.store import Store
 from core.hardware import Machine
-from core.types import MODEL_IDS, MediaInput, Output, RenderRequest
+from core.types import MODEL_IDS
 
 EMBEDDED = "mini"
 ANY_14B = "steadydancer-14b"
@@ -39,9 +39,7 @@ def choose_for(store: Store, machine: Machine, measurements: Measurements | None
     Raises:
         BadSetting: the catalogue has no such model.
     """
-    request = RenderRequest(MediaInput(""), MediaInput(""), Output(""), model=ANY_14B)
-    native = next(iter(store.catalogue.architectures.values())).native_frames
-    best = plan(request, native, machine, store.catalogue, store.installed, measurements)
+    best = recommend(machine, store.catalogue, store.installed, measurements).plan
     parts: dict[Role, str] = {
         asset.role: asset.id for asset in (store.asset(asset_id) for asset_id in best.assets.values())
     }
