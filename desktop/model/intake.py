@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 VIDEOS: Final = (
@@ -142,6 +140,10 @@ def named(paths: Sequence[Path], most: int = 3) -> str:
 
 def _path_of(line: str) -> Path | None:
     if line.lower().startswith("file:"):
+        # Imported here since they bring half of the network's modules along, and the window opens without.
+        from urllib.parse import unquote, urlsplit
+        from urllib.request import url2pathname
+
         parts = urlsplit(line)
         host = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""
         text = host + url2pathname(parts.path if host == "" else unquote(parts.path))
