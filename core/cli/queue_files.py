@@ -9,11 +9,10 @@ from core.cli.console import print_json
 from core.cli.models_console import table
 from core.cli.queue_add import refuse_existing
 from core.cli.queue_console import UNFINISHED, job_data, opened, short, tell_who_runs
-from core.errors import BadSetting, PirouetteError
-from core.jobs.preflight import check
-from core.jobs.queue.queue_file import export_jobs, import_jobs
+from core.errors import BadSetting
+from core.jobs.queue.adding import add_imported
+from core.jobs.queue.queue_file import export_jobs
 from core.settings import places
-from core.types import Plan
 
 
 def export(options: argparse.Namespace) -> int:
@@ -37,18 +36,7 @@ def export(options: argparse.Namespace) -> int:
 def import_(options: argparse.Namespace) -> int:
     """``pirouette queue import``: what cannot run on this machine is queued too, and said."""
     with opened() as queue:
-        found = import_jobs(options.file, queue.folder, places().results, queue.outputs())
-        plans: list[Plan | None] = []
-        problems: dict[int, PirouetteError] = {}
-        for number, (_, request) in enumerate(found):
-            try:
-                plans.append(check(request).plan)
-            except PirouetteError as error:
-                plans.append(None)
-                problems[number] = error
-        jobs = queue.add(
-            [request for _, request in found], [name for name, _ in found], 0, plans, relation="import"
-        )
+        jobs, problems = add_imported(queue, options.file, places().results)
         told = [
             {**job_data(job), "problem": problems[number].to_json() if number in problems else None}
             for number, job in enumerate(jobs)

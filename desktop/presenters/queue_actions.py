@@ -11,6 +11,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from shiboken6 import isValid
 
 from core.errors import BadInput, BadSetting, PirouetteError
+from core.settings import places
 from core.types import RenderRequest
 from desktop.presenters import queue_works
 from desktop.presenters.background import Background
@@ -175,6 +176,43 @@ class QueueActions(QObject):
                 then(ids)
 
         self._checks.run(added, done, lambda error: self._not_checked(error, failed))
+
+    def import_file(self, path: Path) -> None:
+        """Queue what a queue file has; what cannot run here fails when it is its turn, and is told now."""
+        told: list[str] = []
+
+        def make(queue: Queue) -> list[str]:
+            from core.jobs.queue.adding import add_imported
+
+            jobs, problems = add_imported(queue, path, places().results, self._on_checked, **self._prepared())
+            told.extend(f"{jobs[number].name}: {error.sentence()}" for number, error in problems.items())
+            return [job.id for job in jobs]
+
+        def done() -> None:
+            if told:
+                self.noted.emit(told)
+
+        step = Added(make)
+        self.checking.emit(1, 1)
+        self._run(
+            step, self.tr("Import queue"), self._checks, done, lambda error: self._not_checked(error, None)
+        )
+
+    def export_file(self, path: Path, job_ids: Sequence[str] = ()) -> None:
+        """Write jobs with their inputs into one file; all that have not ended where none are named."""
+
+        def written() -> int:
+            queue = self._worker.queue()
+            jobs = [queue.get(job_id) for job_id in job_ids or queue_works.unfinished(queue)]
+            queue_works.export(jobs, path)
+            return len(jobs)
+
+        def done(count: int) -> None:
+            self.noted.emit(
+                [self.tr("{count} renders were written to {name}.").format(count=count, name=path.name)]
+            )
+
+        self._checks.run(written, done, self._refuse)
 
     def hold(self, on: bool) -> None:
         """Start no further render, or go on; what "Stop now" has paused goes on, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,21 @@ from PySide6.QtGui import QImage, QImageReader
 
 if TYPE_CHECKING:
     from desktop.presenters.thumbnails import Thumbnails
+
+
+@dataclass(frozen=True)
+class LivePreview:
+    """The clip as it looks so far.
+
+    Attributes:
+        images: at ``fps``; the first is at ``start_s`` seconds of the motion.
+        text: how far it is, in words.
+    """
+
+    images: list[QImage]
+    fps: float
+    start_s: float
+    text: str = ""
 
 
 def read_frames(path: Path) -> list[QImage]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QImage, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from core.errors import PirouetteError
 from core.types import Done, Failed, Note, Preview, RenderRequest, Running
@@ -23,7 +23,7 @@ from desktop.presenters.queue_details import Details, details_of
 from desktop.presenters.queue_head import Head, HeadLines, Overall
 from desktop.presenters.queue_lookout import Group, Look, Wanted, look
 from desktop.presenters.queue_model import QueueModel
-from desktop.presenters.queue_pictures import RowThumbnails, read_frames
+from desktop.presenters.queue_pictures import LivePreview, RowThumbnails, read_frames
 from desktop.presenters.queue_words import QueueWords
 from desktop.presenters.queue_worker import MakeQueue, MakeRunner, QueueWorker, user_queue, user_runner
 from desktop.presenters.queue_works import drop_unused_inputs
@@ -54,7 +54,7 @@ class QueuePresenter(QObject):
     Signals:
         current_changed: id of the job that this app renders, or None.
         progress_changed: ``Overall``.
-        preview: job id, list of ``QImage``: the clip as it looks so far.
+        preview: job id, ``LivePreview``: the clip as it looks so far.
         finished, failed: job id and ``Job``, once the video is on disk or the render is given up.
         edit_asked, show_asked: a ``Job`` to be loaded into the window, or whose result is to be played.
         reveal_asked: path of a video to be shown in its folder.
@@ -388,11 +388,18 @@ class QueuePresenter(QObject):
     def _load_preview(self, job_id: str, event: Preview) -> None:
         """Off this thread; the engine may have made a newer one and dropped this file already."""
 
-        def show(images: list[QImage]) -> None:
-            if images and job_id == self._current:
-                self.preview.emit(job_id, images)
+        text = self.tr("Step {step} of {steps}").format(step=event.step, steps=event.steps)
 
-        self._pictures.run(lambda: read_frames(Path(event.path)), show, latest="preview")
+        def made() -> LivePreview:
+            start_s = self._worker.queue().get(job_id).request.trim.start_s
+            images = read_frames(Path(event.path))
+            return LivePreview(images, event.fps, start_s, text if event.steps else "")
+
+        def show(found: LivePreview) -> None:
+            if found.images and job_id == self._current:
+                self.preview.emit(job_id, found)
+
+        self._pictures.run(made, show, latest="preview")
 
     def _say_all(self) -> None:
         found = self._latest

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from core.errors import BadSetting
 from core.types import MediaInput, RenderRequest
 from desktop.presenters.queue_details import InputName
 from desktop.presenters.queue_lookout import HELD
 
 if TYPE_CHECKING:
-    from core.jobs.queue.job import StateName
+    from core.jobs.queue.job import Job, StateName
     from core.jobs.queue.queue import Queue
 
 # Jobs that "Stop now" has paused: they go on when the queue does.
@@ -21,6 +22,7 @@ _STOPPED: Final = "stopped"
 # needed while the removal can be undone, so the next start drops them.
 COLLECT: Final = "collect"
 _PAUSED: Final[tuple[StateName, ...]] = ("paused",)
+_UNFINISHED: Final[tuple[StateName, ...]] = ("running", "queued", "paused", "interrupted")
 _RUNNING: Final[tuple[StateName, ...]] = ("running",)
 
 
@@ -102,6 +104,24 @@ def lighter(queue: Queue, job_id: str, proposal: int) -> list[str]:
     from core.jobs.queue.adding import retried_lighter
 
     return [retried_lighter(queue, queue.get(job_id), proposal).id]
+
+
+def unfinished(queue: Queue) -> list[str]:
+    """Ids of all that have not ended, in their order."""
+    return [row.id for row in queue.rows(_UNFINISHED)]
+
+
+def export(jobs: Sequence[Job], path: Path) -> None:
+    """Write jobs with their inputs into a queue file."""
+    from core.jobs.queue.queue_file import export_jobs
+
+    if not jobs:
+        raise BadSetting(
+            "There is nothing to export.",
+            value="0 jobs",
+            action="Queue a render first, or name finished ones.",
+        )
+    export_jobs(jobs, path)
 
 
 def drop_unused_inputs(queue: Queue) -> None:

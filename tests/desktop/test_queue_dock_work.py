@@ -7,11 +7,14 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from PIL import Image
 from pytestqt.qtbot import QtBot
 from queue_dock import Dock
 
 from core.errors import PirouetteError
+from core.jobs.queue.queue import Queue
 from core.types import Done
+from desktop.presenters.queue_pictures import LivePreview
 from tests.fakes.misbehaving import RESULT, engine
 
 DIES_ONCE = f"""
@@ -143,3 +146,83 @@ def test_closing_does_not_take_long_over_an_engine_that_hangs(dock: Dock) -> Non
     began_s = monotonic()
     dock.presenter.close()
     assert monotonic() - began_s < 6.0
+
+
+def test_previews_of_the_running_render_come_as_pictures(qtbot: QtBot, tmp_path: Path) -> None:
+    webp = tmp_path / "preview.webp"
+    frames = [Image.new("RGB", (32, 48), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(webp, save_all=True, append_images=frames[1:], duration=62)
+    dock = Dock(qtbot, tmp_path, engine(f"emit(Preview({str(webp)!r}, 3, 12.5, 1, 4))\nwhile True: check()"))
+    seen: list[tuple[str, LivePreview]] = []
+    dock.presenter.preview.connect(lambda job_id, found: seen.append((job_id, found)))
+    dock.presenter.start()
+    (job_id,) = dock.enqueue(dock.request())
+    dock.wait(lambda: bool(seen))
+    assert seen[0][0] == job_id
+    found = seen[0][1]
+    assert [(image.width(), image.height()) for image in found.images] == [(32, 48)] * 3
+    assert (found.fps, found.start_s, found.text) == (12.5, 0.0, "Step 1 of 4")
+    dock.close()
+
+
+def test_undo_of_what_has_moved_on_is_refused_and_the_history_goes_on(dock: Dock) -> None:
+    dock.held()
+    (job_id,) = dock.enqueue(dock.request(prompt="hang"))
+    dock.presenter.actions.rename(job_id, "first")
+    dock.wait(lambda: dock.names() == ["first"])
+    dock.presenter.actions.do("duplicate", [job_id], ["queued"])
+    dock.wait(lambda: len(dock.names()) == 2)
+    copy = dock.presenter.model.rows[1].id
+    dock.presenter.actions.do("cancel", [job_id], ["queued"])
+    dock.wait(lambda: dock.state(job_id) == "cancelled")
+    dock.presenter.start()
+    dock.presenter.actions.hold(False)
+    dock.wait(lambda: dock.presenter.current == copy)
+
+    dock.stack.undo()  # the cancel: it waits again
+    dock.wait(lambda: dock.state(job_id) == "queued")
+    dock.stack.undo()  # the duplicate, which runs by now
+    dock.wait(lambda: bool(dock.refused))
+    assert "running" in dock.refused[0][0]
+    dock.stack.undo()
+    dock.wait(lambda: "dance" in dock.names())
+
+
+def test_an_edited_job_is_checked_and_the_old_request_comes_back(dock: Dock) -> None:
+    dock.held()
+    (job_id,) = dock.enqueue(dock.request())
+    done: list[bool] = []
+    dock.presenter.update(job_id, dock.request(seed=77), lambda: done.append(True))
+    dock.wait(lambda: bool(done))
+    with Queue(dock.folder / "queue") as queue:
+        assert queue.get(job_id).request.seed == 77
+        dock.stack.undo()
+        dock.wait(lambda: queue.get(job_id).request.seed == 0)
+        errors: list[PirouetteError] = []
+        dock.presenter.update(job_id, dock.request(model="nobody"), failed=errors.append)
+        dock.wait(lambda: bool(errors))
+        assert queue.get(job_id).request.model == "mini"
+
+
+def test_a_queue_that_cannot_be_opened_says_so_and_can_be_tried_again(dock: Dock) -> None:
+    folder = dock.folder / "queue"
+    folder.write_text("no folder")
+    dock.presenter.start()
+    dock.wait(lambda: dock.presenter.head.trouble is not None)
+    folder.unlink()
+    dock.presenter.try_again()
+    dock.wait(lambda: dock.presenter.head.trouble is None and not dock.presenter.head.loading)
+    (job_id,) = dock.enqueue(dock.request())
+    dock.wait(lambda: dock.state(job_id) == "done")
+
+
+def test_exported_renders_come_back_by_import_and_undo_takes_them_off(dock: Dock) -> None:
+    dock.held()
+    dock.enqueue(dock.request())
+    file = dock.folder / "queue.zip"
+    with dock.qtbot.waitSignal(dock.presenter.noted, timeout=10_000):
+        dock.presenter.actions.export_file(file)
+    dock.presenter.actions.import_file(file)
+    dock.wait(lambda: dock.names() == ["dance", "dance"])
+    dock.stack.undo()
+    dock.wait(lambda: dock.names() == ["dance"])

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import BadSetting
+from core.errors import BadSetting, PirouetteError
 from core.jobs.preflight import Checked, check
 from core.jobs.queue.expand import free_output
 from core.jobs.queue.inputs import adopt, adopt_all
 from core.jobs.queue.job import FINISHED, Job, name_of
 from core.jobs.queue.names import FreeNames, result_name
 from core.jobs.queue.queue import Queue
+from core.jobs.queue.queue_import import import_jobs
 from core.types import Plan, RenderRequest
 
 Prepare = Callable[[RenderRequest], Checked]
@@ -57,6 +58,32 @@ def add_checked(
     named = [_freely_named(request, names) for request in requests]
     plans, notes = checked_all(named, on_checked, prepare)
     return queue.add(adopt_all(named, queue.folder), names_of(named), plans=plans), notes
+
+
+def add_imported(
+    queue: Queue, path: Path, results: Path, on_checked: OnChecked = lambda *_: None, prepare: Prepare = check
+) -> tuple[list[Job], dict[int, PirouetteError]]:
+    """Queue the jobs of a queue file, those too that cannot run here; why not, by their number.
+
+    Args:
+        results: folder for their videos.
+
+    Raises:
+        BadInput: the file cannot be used, and none of it is queued.
+        DiskError: there is no space for its inputs.
+    """
+    found = import_jobs(path, queue.folder, results, queue.outputs())
+    plans: list[Plan | None] = []
+    problems: dict[int, PirouetteError] = {}
+    for number, (_, request) in enumerate(found):
+        on_checked(number + 1, len(found))
+        try:
+            plans.append(prepare(request).plan)
+        except PirouetteError as error:
+            plans.append(None)
+            problems[number] = error
+    names, requests = [name for name, _ in found], [request for _, request in found]
+    return queue.add(requests, names, 0, plans, relation="import"), problems
 
 
 def names_of(requests: Sequence[RenderRequest], name: str | None = None) -> list[str]:

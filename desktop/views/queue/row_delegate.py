@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QIcon, QImage, QPainter, QPainterPath, QPen
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
 from desktop.presenters.queue_model import ITEM_ROLE
 from desktop.presenters.queue_pictures import RowThumbnails
 from desktop.presenters.queue_words import QueueItem
-from desktop.views.icons import icon
 from desktop.views.queue.action_words import ICONS, STATE_ICONS, tip
+from desktop.views.queue.drawn import Drawn
 from desktop.views.queue.row_layout import ROW, RowLayout, layout_of
 from desktop.views.theme import ICON, RADIUS, TIGHT, Tokens, scaled, tokens_of
 
@@ -40,7 +40,7 @@ class RowDelegate(QStyledItemDelegate):
     def __init__(self, thumbnails: RowThumbnails, view: QAbstractItemView) -> None:
         super().__init__(view)
         self._thumbnails, self._view = thumbnails, view
-        self._icons: dict[tuple[str, str], QIcon] = {}
+        self._drawn = Drawn(view)
         self.hovered: tuple[int, str | None] = (-1, None)
         self.unfolded = -1
 
@@ -57,7 +57,6 @@ class RowDelegate(QStyledItemDelegate):
         places = layout_of(rect, item)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         self._ground(painter, option, index.row(), tokens)
         self._pictures(painter, item, places, tokens)
         self._words(painter, item, places, tokens)
@@ -128,7 +127,7 @@ class RowDelegate(QStyledItemDelegate):
                 painter.drawRoundedRect(rect, TIGHT, TIGHT)
                 self._icon(painter, sign, rect, tokens.faint, ICON)
             else:
-                _draw_cropped(painter, image, rect)
+                painter.drawPixmap(rect.topLeft(), self._drawn.picture(image, rect.width()))
 
     def _words(self, painter: QPainter, item: QueueItem, places: RowLayout, tokens: Tokens) -> None:
         font = self._view.font()
@@ -177,11 +176,9 @@ class RowDelegate(QStyledItemDelegate):
             self._icon(painter, sign, rect, colour, ICON if name != "unfold" else _STATE_ICON)
 
     def _icon(self, painter: QPainter, name: str, rect: QRect, colour: str, side: int) -> None:
-        if (name, colour) not in self._icons:
-            self._icons[name, colour] = icon(name, colour)
         place = QRect(0, 0, side, side)
         place.moveCenter(rect.center())
-        self._icons[name, colour].paint(painter, place)
+        painter.drawPixmap(place.topLeft(), self._drawn.icon(name, colour, side))
 
 
 def _text(
@@ -208,16 +205,3 @@ def _bar(painter: QPainter, rect: QRect, fraction: float, colour: str, tokens: T
     done = QRect(rect.topLeft(), QSize(max(round(rect.width() * fraction), rect.height()), rect.height()))
     painter.setBrush(QColor(colour))
     painter.drawRoundedRect(done, radius, radius)
-
-
-def _draw_cropped(painter: QPainter, image: QImage, rect: QRect) -> None:
-    """The middle of the picture, filling a rounded square."""
-    side = min(image.width(), image.height())
-    source = QRect(0, 0, side, side)
-    source.moveCenter(QPoint(image.width() // 2, image.height() // 2))
-    path = QPainterPath()
-    path.addRoundedRect(rect, TIGHT, TIGHT)
-    painter.save()
-    painter.setClipPath(path)
-    painter.drawImage(rect, image, source)
-    painter.restore()
