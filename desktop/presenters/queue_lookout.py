@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from core.jobs.queue.schedule import Schedule
 
 FIRST_PAGE: Final = 100
-# ``core.jobs.queue.waiting.HELD``, whose module takes long to import: the first look needs no other.
+# As in ``core.jobs.queue.waiting``, whose module takes a second to import: a first look needs no other.
 HELD: Final = "held"
+SCHEDULE: Final = "schedule"
 _NEWEST: Final = 25
 _AHEAD: Final = ("running", "interrupted", "queued")
 Group = Literal["all", "ahead", "done", "failed"]
@@ -127,7 +128,7 @@ def look(
         every = queue.rows()
         states = _STATES[wanted.group]
         shown = every if wanted.is_all else queue.rows(states, wanted.search)  # type: ignore[arg-type]
-    schedule = None if page else _schedule(queue)
+    schedule = _schedule(queue)
     running = tuple(row for row in every[:FIRST_PAGE] if row.state == "running")
     before = {row.id: row for row in base}
     return Look(
@@ -151,10 +152,13 @@ def look(
 
 
 def _schedule(queue: Queue) -> Schedule | None:
-    from core.jobs.queue.waiting import load_schedule
+    """What is set; None where it cannot be read, which whoever works the queue says."""
+    from core.codec import from_data
+    from core.jobs.queue.schedule import Schedule
 
-    with suppress(BadInput):  # whoever works the queue says so
-        return load_schedule(queue)
+    data: object = queue.setting(SCHEDULE, {})
+    with suppress(BadInput):
+        return from_data(data, Schedule) if isinstance(data, dict) else None
     return None
 
 

@@ -14,9 +14,11 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 from queue_dock import Dock
 
+from core.jobs.queue import waiting
 from core.jobs.queue.queue import Queue
 from core.types import Progress
 from desktop.model.list_steps import Inserted, Moved, Removed, Sorted, Step, steps_between
+from desktop.presenters import queue_lookout
 from desktop.presenters.finish_time import CEILING, JobClock, guessed, learned
 from desktop.presenters.queue_words import QueueWords, actions_of
 from desktop.views.queue.queue_view import QueueView
@@ -185,3 +187,7 @@ def test_ten_thousand_jobs_are_listed_without_holding_the_window_up(qtbot: QtBot
     # The processor's time: what others on the machine take does not count.
     print(f"longest turn {own_s * 1000:.0f} ms, by the wall clock {wall_s * 1000:.0f} ms")
     assert own_s < 0.05
+
+
+def test_names_of_settings_are_those_of_whoever_works_the_queue() -> None:
+    assert (queue_lookout.HELD, queue_lookout.SCHEDULE) == (waiting.HELD, waiting.SCHEDULE)

@@ -153,7 +153,14 @@ class _Watching:
 
 
 def _rows(scene: _Watching) -> Callable[[], bool]:
-    return lambda: scene.presenter.model.rowCount() >= 7
+    """All rows are there, and the pictures of those that are seen."""
+
+    def shown() -> bool:
+        rows = scene.presenter.model.rows
+        pictures = scene.presenter.thumbnails
+        return len(rows) >= 7 and all(pictures.image(row.reference) is not None for row in rows)
+
+    return shown
 
 
 def busy(folder: Path) -> QWidget:
