@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QDragEnterEvent, QDragMoveEvent, QDropEvent, QKeySequence
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QKeySequence,
+    QShortcut,
+)
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
@@ -18,6 +25,8 @@ from core.errors import DiskError, OutOfMemory
 from core.jobs.queue.job import Proposal
 from core.jobs.queue.queue import Queue
 from core.types import Failed, Failure
+from desktop.views.queue import queue_list
+from desktop.views.queue.action_words import KEYS
 from desktop.views.queue.error_panel import ErrorPanel
 from desktop.views.queue.queue_view import QueueView
 from desktop.views.queue.row_layout import ROW, layout_of
@@ -360,3 +369,18 @@ def texts(panel: ErrorPanel) -> list[str]:
     from PySide6.QtWidgets import QLabel
 
     return [label.text() for label in panel.findChildren(QLabel)]
+
+
+def test_the_lists_keys_come_before_the_windows(shown: Shown) -> None:
+    shown.fill(*NAMES)
+    stolen = QShortcut(QKeySequence("Del"), shown.view)
+    fired: list[bool] = []
+    stolen.activated.connect(lambda: fired.append(True))
+    shown.click(shown.place(0))
+    shown.key(Qt.Key.Key_Delete)
+    shown.wait_names("b", "c", "d")
+    assert not fired
+
+
+def test_every_key_that_a_menu_shows_does_something_in_the_list() -> None:
+    assert set(KEYS.values()) - {"Return", "F2"} <= set(queue_list._KEYS)

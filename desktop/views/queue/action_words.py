@@ -30,7 +30,7 @@ ICONS: Final[Mapping[str, str]] = {
     "unfold": "chevron-right",
 }
 # Return plays what is done and edits what waits.
-KEYS: Final[Mapping[str, str]] = {
+KEYS: Final[Mapping[Action, str]] = {
     "play": "Return",
     "edit": "Return",
     "duplicate": "Ctrl+D",
@@ -78,7 +78,7 @@ def label(action: Action | str) -> str:
 
 def tip(action: str) -> str:
     """With its key."""
-    key = KEYS.get(action)
+    key = KEYS.get(action)  # type: ignore[call-overload]
     if key is None:
         return label(action)
     native = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)

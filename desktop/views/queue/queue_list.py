@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import (
     QEvent,
     QItemSelectionModel,
+    QKeyCombination,
     QMimeData,
     QModelIndex,
     QPoint,
@@ -23,6 +24,7 @@ from PySide6.QtGui import (
     QDragMoveEvent,
     QDropEvent,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -34,18 +36,20 @@ from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTableView
 from desktop.presenters.queue_model import ITEM_ROLE, ROWS_MIME, QueueModel
 from desktop.presenters.queue_pictures import RowThumbnails
 from desktop.presenters.queue_words import Action, QueueItem
+from desktop.views.queue.action_words import KEYS
 from desktop.views.queue.row_delegate import RowDelegate
 from desktop.views.queue.row_layout import ROW, layout_of
 from desktop.views.theme import tokens_of
 
-_KEYS: Final[dict[tuple[Qt.Key, bool], Action]] = {
-    (Qt.Key.Key_Delete, False): "remove",
-    (Qt.Key.Key_Backspace, False): "remove",
-    (Qt.Key.Key_Up, True): "move_up",
-    (Qt.Key.Key_Down, True): "move_down",
-    (Qt.Key.Key_Home, True): "run_next",
-    (Qt.Key.Key_D, True): "duplicate",
+# Keys of single actions; Return and F2 depend on the row.
+_KEYS: Final[Mapping[str, Action]] = {
+    **{key: action for action, key in KEYS.items() if action not in ("play", "edit", "rename")},
+    "Backspace": "remove",
 }
+# While the list has the focus these are its own, whatever they are in the window's menus.
+_OWN_KEYS: Final = frozenset(
+    {*_KEYS, *("Return", "Enter", "F2", "Up", "Down", "Home", "End", "PgUp", "PgDown", "Ctrl+A")}
+)
 
 
 class QueueList(QTableView):
@@ -134,22 +138,32 @@ class QueueList(QTableView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys of the rows; the others are the table's, or the window's."""
-        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        key = Qt.Key(event.key())
-        action = _KEYS.get((key, control))
+        key = _name_of(event)
+        action = _KEYS.get(key)
         if action is not None:
             self._act(action)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif key in ("Return", "Enter"):
             self._open(self.currentIndex())
-        elif key == Qt.Key.Key_F2:
+        elif key == "F2":
             self.rename_current()
-        elif key == Qt.Key.Key_Space and not control:
+        elif key == "Space":
             event.ignore()  # plays, wherever the focus is
             return
         else:
             super().keyPressEvent(event)
             return
         event.accept()
+
+    def event(self, event: QEvent) -> bool:
+        """The list's keys come before the window's."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and _name_of(event) in _OWN_KEYS
+        ):
+            event.accept()
+            return True
+        return super().event(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """A button of a row acts; elsewhere rows are selected and dragged."""
@@ -352,3 +366,10 @@ class QueueList(QTableView):
         if number is not None:
             top = self.rowViewportPosition(number) + ROW
             self._panel.setGeometry(0, top, self.viewport().width(), self.rowHeight(number) - ROW - 1)
+
+
+def _name_of(event: QKeyEvent) -> str:
+    """A key with its modifiers, as in ``KEYS``; where it stands on the keyboard does not count."""
+    plain = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    keys = QKeyCombination(plain, Qt.Key(event.key()))
+    return QKeySequence(keys).toString(QKeySequence.SequenceFormat.PortableText)
