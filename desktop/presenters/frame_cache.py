@@ -49,7 +49,7 @@ class FrameCache:
     """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._frames: OrderedDict[tuple[Hashable, int, float], CachedFrame] = OrderedDict()
         self._starts: dict[tuple[Hashable, int], list[float]] = {}
@@ -58,12 +58,12 @@ class FrameCache:
     def put(self, clip: Hashable, frame: CachedFrame) -> None:
         """Keep a frame; one that alone is too large is left out."""
         size_bytes = frame.image.sizeInBytes()
-        if size_bytes > self._limit_bytes:
+        if size_bytes > self.limit_bytes:
             return
         key = (clip, frame.side, frame.from_s)
         with self._lock:
             self._drop(key)
-            while self._frames and self.held_bytes + size_bytes > self._limit_bytes:
+            while self._frames and self.held_bytes + size_bytes > self.limit_bytes:
                 self._drop(next(iter(self._frames)))
             self._frames[key] = frame
             bisect.insort(self._starts.setdefault(key[:2], []), frame.from_s)

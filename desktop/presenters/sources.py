@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +71,7 @@ class VideoSource(Source):
         if known is not None:
             self._show(known)
         if known is None or known.side < FULL or speed:
-            self._decoder.want(wish)
+            self._decoder.want(replace(wish, seen_side=self._side_shown(wish.time_s)))
 
     def close(self) -> None:
         """The thread ends soon; ``join`` waits for it."""
@@ -91,6 +92,9 @@ class VideoSource(Source):
         self._shown = frame
         self.image, self.image_time_s = frame.image, frame.time_s + self._offset_s
         self.changed.emit()
+
+    def _side_shown(self, time_s: float) -> int:
+        return self._shown.side if self._shown is not None and self._shown.covers(time_s) else 0
 
     def _is_better(self, frame: CachedFrame, wish: Wish) -> bool:
         now = self._shown

@@ -46,11 +46,16 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wish:
-    """A moment, in seconds from the clip's first frame, and how it is come by: as ``Source.want``."""
+    """A moment, in seconds from the clip's first frame, and how it is come by: as ``Source.want``.
+
+    Attributes:
+        seen_side: of the picture of this moment that is shown already; 0 where none is.
+    """
 
     time_s: float
     scrubbing: bool = False
     speed: float = 0.0
+    seen_side: int = 0
 
 
 class VideoDecoder:
@@ -169,6 +174,9 @@ class VideoDecoder:
         return FULL if self.size is not None and max(self.size) <= limit else limit
 
     def _serve(self, wish: Wish) -> None:
+        known = self.cached(wish.time_s)
+        if known is not None and known.side > wish.seen_side:
+            self._tell_frame(known)  # it came into memory after the wish
         if wish.scrubbing:
             self._scrub(wish)
         elif 0 < wish.speed <= _FASTEST_WHOLE:
