@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication
 
@@ -13,6 +13,8 @@ from desktop.model.transfers import Transfer
 if TYPE_CHECKING:
     from core.hardware import Gpu
     from core.hardware.meter import Reading
+
+_MEGABYTE: Final = 1_000_000
 
 
 def role_words(role: str) -> str:
@@ -35,7 +37,7 @@ def size_words(size_bytes: int, exact: bool) -> str:
     """``16.4 GB``, ``about 16.4 GB`` or nothing known."""
     if not size_bytes:
         return _tr("unknown")
-    size = download_text(size_bytes)
+    size = download_text(size_bytes) if size_bytes >= _MEGABYTE else f"{size_bytes / 1000:.1f} kB"
     return size if exact else _tr("about {size}").format(size=size)
 
 
