@@ -41,14 +41,14 @@ class _Bench:
         self.view = StageView(self.stage, self.playback)
         self.view.resize(*size)
         self.view.show()
-        # The runner closes the widget alone.
-        self.view.destroyed.connect(self.close)
+        # Whoever looks closes the widget alone.
+        self.view.destroyed.connect(lambda: self.close())
         QApplication.processEvents()
 
     def wait(self, ready: Callable[[], bool]) -> None:
         until_s = time.monotonic() + _LIMIT_S
         while not ready():
-            assert time.monotonic() < until_s, "The scene did not come about."
+            assert time.monotonic() < until_s, f"The scene did not come about: {self.stage.panes()}"
             QApplication.processEvents()
         QApplication.processEvents()
 
