@@ -19,14 +19,13 @@ from desktop.presenters.stage_layers import (
     PARTS,
     RESULT_MODES,
     Pane,
-    PartName,
     PreviewLoop,
     SkeletonSource,
-    Slots,
     StageMode,
 )
 from desktop.presenters.stage_panes import Panes, Scene
 from desktop.presenters.stage_results import ResultItem, Results
+from desktop.presenters.stage_slots import Slots
 from desktop.presenters.stage_words import StageWords
 
 if TYPE_CHECKING:
@@ -69,11 +68,11 @@ class Stage(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._document, self._playback, self._sources, self._pose = document, playback, sources, pose
+        self._document, self._playback, self._pose = document, playback, pose
         self._draft = document.draft
         self._background = Background("stage", parent=self)
         self._drawing = Background("stage-skeleton", parent=self)
-        self._slots = Slots(self._on_pictures)
+        self._slots = Slots(sources, self._on_pictures)
         self.words = StageWords(self)
         self._results = Results(self._background, self)
         self._skeleton = SkeletonSource(self._drawing, self)
@@ -373,7 +372,8 @@ class Stage(QObject):
         if self._waiting in self._seen_results():
             self._waiting = None
         self._set_clock()
-        self._fill_slots()
+        live = self._live and self._mode != "wipe"
+        self._slots.fill(self._mode, self._document.facts, self.shown, self.compared, live)
         self.choices_changed.emit()
         self.changed.emit()
         self._go()
@@ -382,26 +382,6 @@ class Stage(QObject):
         """Those that the mode shows."""
         pairs = (("result", self.shown), ("other", self.compared))
         return [item.path for part, item in pairs if part in PARTS[self._mode] and item is not None]
-
-    def _fill_slots(self) -> None:
-        parts = PARTS[self._mode]
-        facts = self._document.facts
-        clip = facts.clip
-        needed = "reference" in parts or "skeleton" in parts
-        picture = facts.picture
-        key = None if picture is None else (picture.path,)
-        self._slots.fill("reference", key, lambda: self._sources.still(*(key or ())), needed)
-        film = None if clip is None or clip.clip is None else (clip.clip, 0.0)
-        self._fill_video("driving", film, "driving" in parts)
-        hidden = self._live and self._mode != "wipe"
-        self._fill_result("result", self.shown, "result" in parts and not hidden)
-        self._fill_result("other", self.compared, "other" in parts)
-
-    def _fill_result(self, name: PartName, item: ResultItem | None, now: bool) -> None:
-        self._fill_video(name, None if item is None else (item.path, item.start_s), now)
-
-    def _fill_video(self, name: PartName, key: tuple[Path, float] | None, now: bool) -> None:
-        self._slots.fill(name, key, lambda: self._sources.video(*(key or ())), now)
 
     def _go(self, *_: object) -> None:
         """Ask the sources on the stage for the pictures of this moment."""

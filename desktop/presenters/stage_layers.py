@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
@@ -230,56 +229,3 @@ class PreviewLoop(QObject):
         if at != self._at:
             self._at = at
             self.changed.emit()
-
-
-@dataclass
-class Slot:
-    """A source that is open for a part of the stage: which one, and what it complained about."""
-
-    key: tuple[Any, ...]
-    source: Any
-    trouble: tuple[str, str] | None = None
-
-
-class Slots:
-    """Sources of the stage's parts, opened when a part is first shown and closed when it is another file.
-
-    Args:
-        changed: called when any of them has another picture, or failed.
-    """
-
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._open: dict[PartName, Slot] = {}
-        self._changed = changed
-
-    def get(self, name: PartName) -> Slot | None:
-        """The open source of a part."""
-        return self._open.get(name)
-
-    def fill(self, name: PartName, key: tuple[Any, ...] | None, make: Callable[[], Any], now: bool) -> None:
-        """Have the source with this key in the slot; a new one is made only where it is needed ``now``."""
-        slot = self._open.get(name)
-        if slot is not None and slot.key == key:
-            return
-        self.empty(name)
-        if key is None or not now:
-            return
-        slot = self._open[name] = Slot(key, make())
-        slot.source.changed.connect(self._changed)
-        slot.source.failed.connect(lambda message, action, slot=slot: self._fail(slot, message, action))
-
-    def empty(self, name: PartName) -> None:
-        """Close what is open."""
-        slot = self._open.pop(name, None)
-        if slot is not None:
-            slot.source.changed.disconnect(self._changed)
-            slot.source.close()
-
-    def close(self) -> None:
-        """Close all."""
-        for name in tuple(self._open):
-            self.empty(name)
-
-    def _fail(self, slot: Slot, message: str, action: str) -> None:
-        slot.trouble = (message, action)
-        self._changed()

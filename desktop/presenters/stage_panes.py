@@ -18,10 +18,10 @@ from desktop.presenters.stage_layers import (
     PartName,
     PreviewLoop,
     SkeletonSource,
-    Slots,
     StageMode,
 )
 from desktop.presenters.stage_results import ResultItem
+from desktop.presenters.stage_slots import Slots
 from desktop.presenters.stage_words import StageWords
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def test_a_picture_is_scaled_once_and_again_only_when_it_or_the_size_changes(des
 
 def test_a_thousand_frames_leave_one_behind(desk: Desk) -> None:
     canvas = desk.view.canvas
-    desk.view.resize(360, 270)
+    desk.view.resize(260, 260)
     desk.clock.set_duration(100.0)
     for number in range(1000):
         desk.clock.seek(number / 16)
