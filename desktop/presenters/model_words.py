@@ -37,8 +37,20 @@ def size_words(size_bytes: int, exact: bool) -> str:
     """``16.4 GB``, ``about 16.4 GB`` or nothing known."""
     if not size_bytes:
         return _tr("unknown")
-    size = download_text(size_bytes) if size_bytes >= _MEGABYTE else f"{size_bytes / 1000:.1f} kB"
+    size = amount(size_bytes)
     return size if exact else _tr("about {size}").format(size=size)
+
+
+def size_short(size_bytes: int, exact: bool) -> str:
+    """The same where there is little room."""
+    return f"{'' if exact else '≈ '}{amount(size_bytes)}" if size_bytes else "?"
+
+
+def amount(size_bytes: int) -> str:
+    """``16.4 GB``, ``61.8 kB``."""
+    if 0 < size_bytes < _MEGABYTE:
+        return f"{size_bytes / 1000:.1f} kB"
+    return download_text(size_bytes)
 
 
 def licence_words(licence: str) -> str:
@@ -57,7 +69,7 @@ def state_words(row: FileRow, transfer: Transfer | None = None) -> str:
     if row.state == "installed":
         return _tr("Checked") if row.verdict == "ok" else _tr("Installed")
     if row.state == "partial":
-        return _tr("{size} here").format(size=download_text(row.present_bytes))
+        return _tr("{size} here").format(size=amount(row.present_bytes))
     return _tr("Not here")
 
 
@@ -90,20 +102,20 @@ def transfer_state(transfer: Transfer) -> str:
 
 def transfer_line(transfer: Transfer) -> str:
     """How a download stands, in figures."""
-    amount = _tr("{done} of {total}").format(
-        done=download_text(transfer.done_bytes), total=download_text(transfer.total_bytes)
+    sizes = _tr("{done} of {total}").format(
+        done=amount(transfer.done_bytes), total=amount(transfer.total_bytes)
     )
     if transfer.state == "running" and transfer.total_bytes:
-        parts = [amount]
+        parts = [sizes]
         if transfer.phase in ("verify", "copy", "convert"):
             parts.append(phase_words(transfer.phase))
         elif transfer.bytes_per_s:
-            parts.append(_tr("{speed}/s").format(speed=download_text(round(transfer.bytes_per_s))))
+            parts.append(_tr("{speed}/s").format(speed=amount(round(transfer.bytes_per_s))))
         if transfer.eta_s is not None and transfer.phase != "verify":
             parts.append(_tr("{time} left").format(time=time_text(transfer.eta_s)))
         return ", ".join(parts)
     if transfer.state in ("paused", "failed") and transfer.total_bytes:
-        return f"{transfer_state(transfer)}: {amount}" if transfer.state == "failed" else _paused(amount)
+        return f"{transfer_state(transfer)}: {sizes}" if transfer.state == "failed" else _paused(sizes)
     return transfer_state(transfer)
 
 
@@ -130,10 +142,10 @@ def work_line(work: Work) -> str:
         return _tr("Stopping…")
     if not work.total_bytes:
         return f"{titles[work.kind]}…"
-    done, total = download_text(work.done_bytes), download_text(work.total_bytes)
-    amount = _tr("{done} of {total}").format(done=done, total=total)
+    done, total = amount(work.done_bytes), amount(work.total_bytes)
+    sizes = _tr("{done} of {total}").format(done=done, total=total)
     left = _tr("{time} left").format(time=time_text(work.eta_s)) if work.eta_s is not None else ""
-    return ", ".join(part for part in (f"{titles[work.kind]}: {amount}", left) if part)
+    return ", ".join(part for part in (f"{titles[work.kind]}: {sizes}", left) if part)
 
 
 def gpu_facts(gpu: Gpu) -> str:
@@ -180,8 +192,8 @@ def _memory(used: int | None, total: int | None) -> str:
     )
 
 
-def _paused(amount: str) -> str:
-    return _tr("Paused at {amount}").format(amount=amount)
+def _paused(sizes: str) -> str:
+    return _tr("Paused at {sizes}").format(sizes=sizes)
 
 
 def _tr(text: str) -> str:

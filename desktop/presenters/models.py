@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import QObject, Signal
 
@@ -19,10 +19,22 @@ from desktop.presenters.long_work import Check, LongWork, Tell
 from desktop.presenters.machine_watch import MachineWatch
 
 if TYPE_CHECKING:
-    from core.catalogue.catalogue import Role
     from core.catalogue.hub import Hub
     from core.catalogue.store import Store
     from core.catalogue.store.progress import StoreProgress
+
+# What a file of one's own may be for.
+OwnRole = Literal[
+    "transformer",
+    "vae",
+    "text_encoder",
+    "tokenizer",
+    "image_encoder",
+    "lora",
+    "preview_decoder",
+    "pose_detector",
+    "pose_estimator",
+]
 
 
 class Models(QObject):
@@ -208,7 +220,7 @@ class Models(QObject):
 
         self._do(Work("remove"), work, done)
 
-    def add_own(self, path: Path, role: Role, licence: str = "", model: str = "") -> None:
+    def add_own(self, path: Path, role: OwnRole, licence: str = "", model: str = "") -> None:
         """Enter a file that no catalogue knows."""
         self._change(
             lambda: model_work.add_own(path, role, licence, model),

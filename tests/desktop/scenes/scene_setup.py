@@ -10,12 +10,15 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from core.catalogue.store.choices import Choices, write_choices
 from core.hardware.meter import Reading
-from desktop.model.transfers import Transfer, to_data
+from desktop.model.transfers import Transfer, TransferFile, TransferTrouble, to_data
 from desktop.presenters.download_work import write_kept
 from desktop.views.first_run import FirstRunDialog
+from desktop.views.models.downloads_panel import DownloadRow
+from desktop.views.models.models_dialog import ModelsDialog
 from desktop.views.status_bar import StatusBar
 from tests.core.catalogue.machines import GIB
-from tests.desktop.setup_parts import Parts, card, computer, make_parts
+from tests.desktop.setup_parts import Parts, card, computer, make_parts, shipped_store
+from tests.fakes.small_store import put
 
 _MODEL = "steadydancer-14b-fp8"
 
@@ -76,6 +79,77 @@ def first_run_full_drive(folder: Path) -> QWidget:
     return dialog
 
 
+def models_all(_folder: Path) -> QWidget:
+    """Some files here, some half here; nothing is chosen."""
+    parts = make_parts(computer(card("NVIDIA GeForce RTX 4090", 24)))
+    _install()
+    return _models(parts)
+
+
+def models_one(folder: Path) -> QWidget:
+    """A checkpoint that is here in part, a paused and a failed download."""
+    trouble = TransferTrouble(
+        "MCG-NJU/SteadyDancer-14B can be downloaded only by people who have accepted its licence.",
+        "Accept the licence and set a token.",
+        "token",
+        "https://huggingface.co/MCG-NJU/SteadyDancer-14B",
+    )
+    write_kept(folder / "data" / "downloads.json", to_data((_interrupted(), _second())))
+    parts = make_parts(computer(card("NVIDIA GeForce RTX 4090", 24)))
+    _install()
+    parts.downloads.start()
+    parts.wait(lambda: parts.downloads.shown)
+    first, second = parts.downloads.transfers
+    files = tuple(
+        TransferFile(f"a: {name}", "transformer-fp8", name, size, done)
+        for name, size, done in (("one.safetensors", 16 * 10**9, 4 * 10**9), ("two.json", 61_800, 0))
+    )
+    parts.downloads._transfers = (
+        replace(first, files=files),
+        replace(second, state="failed", trouble=trouble),
+    )
+    dialog = _models(parts, _MODEL)
+    rows = dialog.downloads.findChildren(DownloadRow)
+    rows[0].fold.setChecked(True)
+    QApplication.processEvents()
+    return dialog
+
+
+def models_nothing(_folder: Path) -> QWidget:
+    """A search that finds nothing, in the smallest dialog, while something is told."""
+    parts = make_parts(computer(ram_gib=16))
+    dialog = _models(parts)
+    dialog.resize(860, 560)
+    dialog.search.setText("there is no such file")
+    parts.models.told.emit("One file is damaged or incomplete.", "“Repair” fetches it again.", "caution")
+    QApplication.processEvents()
+    return dialog
+
+
+def _models(parts: Parts, wanted: str = "") -> ModelsDialog:
+    dialog = ModelsDialog(parts.models, wanted)
+    dialog.parts = parts  # type: ignore[attr-defined]  # lives as long as the dialog
+    parts.machine.start()
+    parts.wait(lambda: parts.machine.machine)
+    dialog.show()
+    parts.wait(lambda: parts.models.shelf)
+    QApplication.processEvents()
+    return dialog
+
+
+def _install() -> None:
+    """Small files under the names of the catalogue count by name; these have the sizes that it states."""
+    store = shipped_store()
+    for asset in ("umt5-fp8", "vae-bf16", "clip-fp16"):
+        put(store, asset)
+
+
+def _second() -> Transfer:
+    return Transfer(
+        "2", "SteadyDancer 14B, 32-bit", ("steadydancer-14b-fp32",), "paused", ("transformer-fp32",)
+    )
+
+
 def _first_run(parts: Parts) -> FirstRunDialog:
     dialog = FirstRunDialog(parts.first_run)
     dialog.parts = parts  # type: ignore[attr-defined]  # lives as long as the dialog
@@ -108,6 +182,9 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "first_run_tight": first_run_tight,
     "first_run_no_gpu": first_run_no_gpu,
     "first_run_full_drive": first_run_full_drive,
+    "models_all": models_all,
+    "models_one": models_one,
+    "models_nothing": models_nothing,
     "status_idle": status_idle,
     "status_downloading": status_downloading,
     "status_no_gpu": status_no_gpu,
