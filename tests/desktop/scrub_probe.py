@@ -29,6 +29,8 @@ from desktop.presenters.sources import Source, Sources, VideoSource
 DRAG_S = 4.0
 BEAT_MS = 5
 MOUSE_MS = 8
+# As core/engine/parent.py has it.
+ENGINE_NICENESS = 5
 _BURN = "import os, sys\nos.nice(int(sys.argv[1]))\nwhile True: sum(range(10000))"
 
 
@@ -156,7 +158,7 @@ def scrub(screen: Screen, seconds: float) -> tuple[Drag, Lateness]:
 
 
 @contextmanager
-def burning(processes: int, niceness: int = 10) -> Iterator[None]:
+def burning(processes: int, niceness: int = ENGINE_NICENESS) -> Iterator[None]:
     """That many cores are busy, as with a render beside the window."""
     burners = [
         subprocess.Popen([sys.executable, "-c", _BURN, str(niceness)], stdin=subprocess.DEVNULL)
@@ -221,6 +223,7 @@ def main() -> None:
     parser.add_argument("--clip-seconds", type=float, default=30.0)
     parser.add_argument("--scrub-seconds", type=float, default=60.0, help="under load, for the lateness")
     parser.add_argument("--burners", type=int, default=2)
+    parser.add_argument("--niceness", type=int, default=ENGINE_NICENESS)
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = QApplication([])
@@ -238,7 +241,7 @@ def _measure(folder: Path, gop: int, options: argparse.Namespace) -> None:
         after = drag(screen, DRAG_S)
         print(f"GOP {gop}: before the copy {_text(before)}; copy ready after {2 * DRAG_S + copied_s:.1f} s")
         print(f"GOP {gop}: with the copy   {_text(after)}")
-        with burning(options.burners):
+        with burning(options.burners, options.niceness):
             idle = Lateness()
             idle.start()
             run_events(round(options.scrub_seconds * 250))

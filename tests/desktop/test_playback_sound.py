@@ -175,7 +175,7 @@ def test_a_long_clip_is_not_held_whole(tmp_path: Path) -> None:
     clip = clip_with(tmp_path / "a.mp4", partial(beep, at_s=88.5), 90.0)
     track = open_track(clip, 0.0)
     assert track is not None
-    for start_s in range(0, 90, 2):
+    for start_s in range(0, 90, 4):
         track.hold([float(start_s)], Run(0.0, 1.0, 0.0, 90.0, True))
     assert sum(block.nbytes for block in track._blocks.values()) <= 17 * 4 * RATE * 2 * 4
     samples = track.read(88.0, RATE)
