@@ -1,23 +1,23 @@
-"""Starts the window: builds the presenters and hands them to the views."""
+"""Starts the window: ``pirouette-desktop [FILE...]``."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 
-from core.errors import PirouetteError
-from core.jobs.log import EngineLog
-from core.jobs.preflight import check
-from core.jobs.runner import Runner
-from desktop.presenters.library_presenter import LibraryPresenter
-from desktop.presenters.offers import offers
-from desktop.presenters.player_presenter import PlayerPresenter
-from desktop.presenters.render_presenter import RenderPresenter
-from desktop.views.main_window import MainWindow
+from core.catalogue.demo import demo_characters, demo_motions
+from desktop.build import App, build_app
+from desktop.model.draft import Draft
+from desktop.options import app_version, parse
+from desktop.views.icons import app_icon
+from desktop.views.window_commands import apply_theme
 
 
 def forget_opencv_plugins(environment: MutableMapping[str, str]) -> None:
@@ -27,33 +27,89 @@ def forget_opencv_plugins(environment: MutableMapping[str, str]) -> None:
             del environment[name]
 
 
-def build_window() -> MainWindow:
-    """The window with everything behind it, not shown yet.
-
-    Raises:
-        BadCheckpoint: the embedded model is missing or damaged.
-    """
-    library = LibraryPresenter()
-    render = RenderPresenter(prepare=check, make_runner=lambda: Runner(on_log=EngineLog()))
-    window = MainWindow(library, render, PlayerPresenter(), offers())
-    library.load_shipped()
-    return window
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app until its window is closed; the process's exit code."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     forget_opencv_plugins(os.environ)
-    app = QApplication(list(sys.argv if arguments is None else arguments))
-    app.setApplicationName("Pirouette")
-    app.setStyle("Fusion")
-    try:
-        window = build_window()
-    except PirouetteError as error:
-        QMessageBox.critical(None, "Pirouette", error.sentence())
-        return error.exit_code
-    window.show()
-    return app.exec()
+    application = make_application()
+    app = build_app()
+    app.window.closed.connect(lambda: end(app, application))
+    apply_theme(app.parts.settings.theme)
+    open_last(app)
+    app.window.show()
+    if options.measure_startup:
+        measure(app, application.exit)
+    else:
+        QTimer.singleShot(0, app.window, lambda: begin(app, options, application.exit))
+    return application.exec()
+
+
+def make_application() -> QApplication:
+    """The Qt application with our name; it ends when the window is closed, dialogs or not."""
+    application = QApplication([sys.argv[0]])
+    application.setApplicationName("Pirouette")
+    application.setApplicationVersion(app_version())
+    application.setStyle("Fusion")
+    application.setWindowIcon(app_icon())
+    application.setQuitOnLastWindowClosed(False)
+    QGuiApplication.setDesktopFileName("pirouette")
+    return application
+
+
+def open_last(app: App) -> None:
+    """What was open when the app ended; at the very first start a character that can be rendered at once."""
+    parts = app.parts
+    if not parts.projects.restore_last():
+        parts.document.restore(Draft(reference=demo_characters()[0], motion=demo_motions()[0]))
+    parts.queue.open()
+
+
+def begin(app: App, options: argparse.Namespace, leave: Callable[[int], None]) -> None:
+    """What may wait until the window is on the screen."""
+    parts = app.parts
+    parts.queue.start()
+    parts.inspector.start()
+    parts.machine.start()
+    parts.downloads.start()
+    if options.files:
+        parts.intake.take([path.absolute() for path in options.files])
+    if options.demo_and_quit:
+        from desktop.demo_run import DemoRun
+
+        def done(code: int) -> None:
+            app.parts.close()
+            leave(code)
+
+        DemoRun(app, done)
+
+
+def measure(app: App, leave: Callable[[int], None]) -> None:
+    """Print how long the start took, and quit; renders nothing."""
+    from desktop.startup import StartupWatch, heavy_modules, say
+
+    def report(elapsed_ms: float | None) -> None:
+        heavy = heavy_modules()
+        say("too long" if elapsed_ms is None else f"{elapsed_ms:.0f}")
+        if heavy:
+            say(f"loaded: {', '.join(heavy)}")
+        app.parts.close()
+        leave(1 if elapsed_ms is None or heavy else 0)
+
+    StartupWatch(app.window, lambda: is_filled(app), report)
+
+
+def is_filled(app: App) -> bool:
+    """Whether library, queue and the last project are shown."""
+    parts = app.parts
+    pictured = parts.library.references.pictured and parts.library.motions.pictured
+    return bool(pictured and parts.queue.listed and parts.document.facts.clip is not None)
+
+
+def end(app: App, application: QApplication) -> None:
+    """The window is closed: let the renders stop, then go."""
+    app.parts.close()
+    application.quit()
 
 
 if __name__ == "__main__":

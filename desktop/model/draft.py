@@ -126,7 +126,7 @@ def changed(draft: Draft, **values: object) -> Draft:
         values = {**fresh, "pose_edits": (), "frames": None, **values}
     if "reference" in values and values["reference"] != draft.reference:
         fresh = {"reference_keypoints": None, "size": None}
-        pose = values.get("pose", draft.pose)
-        assert isinstance(pose, PoseSettings)
-        values = {**fresh, **values, "pose": replace(pose, reference_person=None)}
+        kept = values.get("pose", draft.pose)
+        assert isinstance(kept, PoseSettings)
+        values = {**fresh, **values, "pose": replace(kept, reference_person=None)}
     return replace(draft, **values)  # type: ignore[arg-type]

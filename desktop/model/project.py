@@ -102,7 +102,7 @@ def relinked(draft: Draft, missing: Path, found: Path) -> Draft:
         beside = found.parent / path.name
         return found if path == missing else beside if beside.exists() else path
 
-    values = {name: look(getattr(draft, name)) for name in _FILES}
+    values: dict[str, Any] = {name: look(getattr(draft, name)) for name in _FILES}
     loras = tuple(replace(lora, path=str(look(Path(lora.path)))) for lora in draft.loras)
     return replace(draft, loras=loras, **values)
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from core.errors import PirouetteError
+from core.types import MotionKind
 from desktop.model.draft import Draft, changed
 from desktop.model.facts import Facts, MotionFacts, PictureFacts, Trouble
 from desktop.presenters.background import Background
@@ -164,7 +165,7 @@ class _Change(QUndoCommand):
         self._document.show(self._before)
 
 
-def _motion_of(draft: Draft) -> tuple[Path | None, Path | None, object]:
+def _motion_of(draft: Draft) -> tuple[Path | None, Path | None, MotionKind]:
     return draft.motion, draft.keypoints, draft.motion_kind
 
 

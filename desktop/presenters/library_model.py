@@ -58,6 +58,11 @@ class LibraryModel(QAbstractListModel):
         """All rows."""
         return tuple(self._items)
 
+    @property
+    def pictured(self) -> int:
+        """How many rows have their thumbnail."""
+        return len(self._images)
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own signature)
         """Rows of the list; an item has none."""
         return 0 if parent.isValid() else len(self._items)

@@ -131,6 +131,11 @@ class QueuePresenter(QObject):
         """The job that this app renders."""
         return self._current
 
+    @property
+    def listed(self) -> bool:
+        """Has the list been read at least once?"""
+        return self._latest is not None
+
     def open(self) -> None:
         """Read the first rows, then all; renders nothing yet."""
         if not self._opened:

@@ -1,0 +1,42 @@
+"""The command line of the window."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def app_version() -> str:
+    """Of the installed package; "0" where it runs without being installed."""
+    try:
+        return version("pirouette-studio")
+    except PackageNotFoundError:
+        return "0"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Options of ``pirouette-desktop``; unknown ones end the process with code 2."""
+    parser = argparse.ArgumentParser(
+        prog="pirouette-desktop", description="Animate a photo of a person with the motion of a dance video."
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="pictures, motions, a result, a project or a queue file",
+    )
+    parser.add_argument(
+        "--measure-startup",
+        action="store_true",
+        help="print the milliseconds from the start of the process to a usable window, and quit",
+    )
+    parser.add_argument(
+        "--demo-and-quit",
+        action="store_true",
+        help="render a shipped character with a shipped motion through the window, play it, and quit",
+    )
+    parser.add_argument("--version", action="version", version=f"pirouette-desktop {app_version()}")
+    return parser.parse_args(arguments)
