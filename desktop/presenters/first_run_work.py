@@ -34,7 +34,7 @@ def read_card(
     from core.catalogue.store.copying import free_bytes
     from core.catalogue.store.listing import model_state, wanted_files
     from core.catalogue.store.selection import assets_to_get
-    from core.catalogue.transfer import RESERVE_BYTES
+    from core.catalogue.transfer.download import RESERVE_BYTES
 
     states = store.states()
     whole = {name for name, state in states.items() if state.state == "installed"}

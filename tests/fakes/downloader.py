@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from core.catalogue.remote import RemoteFile
-from core.catalogue.transfer import Patience, download
+from core.catalogue.transfer.download import download
+from core.catalogue.transfer.pace import Patience
 from tests.fakes.small_buffers import session_of_small_buffers
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from core.catalogue.store.hashing import CHUNK_BYTES, OnBytes, expected, hash_file, new_hash, no_bytes
 from core.catalogue.store.manifest import StoredFile
 from core.catalogue.store.progress import Check, go_on
-from core.catalogue.transfer import RESERVE_BYTES
+from core.catalogue.transfer.download import RESERVE_BYTES
 from core.errors import DiskError
 from core.media.disk import disk_error, existing_folder
 

@@ -20,7 +20,8 @@ from core.catalogue.store.manifest import StoredFile, write_manifest
 from core.catalogue.store.progress import Check, OnProgress, Totals, go_on, ignore
 from core.catalogue.store.reuse import take
 from core.catalogue.store.store import Store, part_bytes
-from core.catalogue.transfer import TransferProgress, download
+from core.catalogue.transfer.download import download
+from core.catalogue.transfer.pace import TransferProgress
 from core.errors import BadSetting, Cancelled, DiskError
 from core.media.disk import disk_error
 

@@ -15,7 +15,7 @@ from core.catalogue.store.copying import FreeBytes, free_bytes
 from core.catalogue.store.manifest import StoredFile, read_manifest
 from core.catalogue.store.reuse import Elsewhere, needs_room
 from core.catalogue.store.store import Store, part_bytes
-from core.catalogue.transfer import RESERVE_BYTES
+from core.catalogue.transfer.download import RESERVE_BYTES
 from core.errors import BadCheckpoint, BadSetting, NetworkError
 
 _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -15,7 +15,7 @@ from core.catalogue.store.progress import Check, OnProgress, go_on, ignore
 from core.catalogue.store.reuse import Elsewhere
 from core.catalogue.store.store import Store
 from core.catalogue.store.verify import FileCheck, verify
-from core.catalogue.transfer import download
+from core.catalogue.transfer.download import download
 from core.errors import BadCheckpoint
 from core.media.disk import disk_error
 

@@ -1,15 +1,4 @@
-"""One file from the hub onto the disk, without ever losing a byte."""
+"""One file from the hub onto the disk, without ever losing a byte.
 
-from core.catalogue.transfer.download import RESERVE_BYTES, download
-from core.catalogue.transfer.pace import Clock, Patience, SystemClock, TransferProgress
-from core.catalogue.transfer.part import part_path
-
-__all__ = [
-    "RESERVE_BYTES",
-    "Clock",
-    "Patience",
-    "SystemClock",
-    "TransferProgress",
-    "download",
-    "part_path",
-]
+Nothing is imported here: whoever only needs the lock should not wait for what speaks HTTP.
+"""

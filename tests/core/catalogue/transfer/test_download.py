@@ -13,7 +13,9 @@ import pytest
 import requests
 
 from core.catalogue.remote import RemoteFile
-from core.catalogue.transfer import Patience, TransferProgress, download, part_path
+from core.catalogue.transfer.download import download
+from core.catalogue.transfer.pace import Patience, TransferProgress
+from core.catalogue.transfer.part import part_path
 from core.errors import BadCheckpoint, BadSetting, Cancelled, DiskError, NetworkError
 from tests.fakes.clock import SteppedClock
 from tests.fakes.hub import FakeHub, Made

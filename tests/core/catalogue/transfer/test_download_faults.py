@@ -22,7 +22,9 @@ from pathlib import Path
 import pytest
 
 from core.catalogue.remote import RemoteFile
-from core.catalogue.transfer import Patience, TransferProgress, download, part_path
+from core.catalogue.transfer.download import download
+from core.catalogue.transfer.pace import Patience, TransferProgress
+from core.catalogue.transfer.part import part_path
 from core.errors import BadCheckpoint, Cancelled, DiskError, NetworkError, PirouetteError
 from tests.fakes import hub_faults as faults
 from tests.fakes.clock import SteppedClock

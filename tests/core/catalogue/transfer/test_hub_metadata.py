@@ -9,7 +9,8 @@ import pytest
 
 from core.catalogue.catalogue import Asset, CatalogueFile
 from core.catalogue.hub import Hub
-from core.catalogue.transfer import Patience, download
+from core.catalogue.transfer.download import download
+from core.catalogue.transfer.pace import Patience
 from core.errors import BadCheckpoint, BadSetting, NetworkError
 from tests.fakes.clock import SteppedClock
 from tests.fakes.hub import FakeHub, Made

@@ -14,7 +14,7 @@ import pytest
 
 from core.catalogue.catalogue import Asset, CatalogueFile
 from core.catalogue.hub import Hub
-from core.catalogue.transfer import download
+from core.catalogue.transfer.download import download
 from core.errors import BadCheckpoint, NetworkError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
