@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QDeadlineTimer
 from PySide6.QtTest import QTest
 
@@ -22,6 +24,8 @@ from desktop.presenters.machine_watch import MachineWatch
 from desktop.presenters.models import Models
 from desktop.presenters.window_settings import WindowSettings
 from tests.core.catalogue.machines import GIB, machine
+from tests.fakes.hub import FakeHub
+from tests.fakes.small_store import content
 
 LIMIT_MS = 20_000
 
@@ -104,3 +108,26 @@ def make_parts(
 def shipped_store() -> Store:
     """The shipped catalogue over the folder that this user's settings name."""
     return Store(read_choices().root or places().models, load_catalogue())
+
+
+def paper_hub(store: Store) -> FakeHub:
+    """A hub that serves every file of a paper store; to be entered as a context."""
+    hub = FakeHub()
+    for asset in store.catalogue.assets.values():
+        for file in asset.files:
+            hub.add(asset.repository, file.path, content(file.path))
+    return hub
+
+
+def forget_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Neither caches nor tokens of whoever runs the tests."""
+    for name in (
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_HOME",
+        "HF_TOKEN",
+        "HF_ENDPOINT",
+        "HF_HUB_OFFLINE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "other-caches"))
