@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forget_opencv_plugins(os.environ)
     application = make_application()
     app = build_app()
-    app.window.closed.connect(lambda: end(app, application))
+    app.window.closed.connect(app.parts.close)
+    app.window.closed.connect(application.quit)
     apply_theme(app.parts.settings.theme)
     open_last(app)
     app.window.show()
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         measure(app, application.exit)
     else:
         QTimer.singleShot(0, app.window, lambda: begin(app, options, application.exit))
-    return application.exec()
+    code = application.exec()
+    app.window.close()
+    return code
 
 
 def make_application() -> QApplication:
@@ -77,11 +80,7 @@ def begin(app: App, options: argparse.Namespace, leave: Callable[[int], None]) -
     if options.demo_and_quit:
         from desktop.demo_run import DemoRun
 
-        def done(code: int) -> None:
-            app.parts.close()
-            leave(code)
-
-        DemoRun(app, done)
+        DemoRun(app, leave)
 
 
 def measure(app: App, leave: Callable[[int], None]) -> None:
@@ -93,7 +92,6 @@ def measure(app: App, leave: Callable[[int], None]) -> None:
         say("too long" if elapsed_ms is None else f"{elapsed_ms:.0f}")
         if heavy:
             say(f"loaded: {', '.join(heavy)}")
-        app.parts.close()
         leave(1 if elapsed_ms is None or heavy else 0)
 
     StartupWatch(app.window, lambda: is_filled(app), report)
@@ -104,12 +102,6 @@ def is_filled(app: App) -> bool:
     parts = app.parts
     pictured = parts.library.references.pictured and parts.library.motions.pictured
     return bool(pictured and parts.queue.listed and parts.document.facts.clip is not None)
-
-
-def end(app: App, application: QApplication) -> None:
-    """The window is closed: let the renders stop, then go."""
-    app.parts.close()
-    application.quit()
 
 
 if __name__ == "__main__":

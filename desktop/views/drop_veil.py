@@ -87,6 +87,12 @@ class DropVeil(QWidget):
             return True
         return False
 
+    def detach(self) -> None:
+        """Hear nothing any more: a window that is being destroyed must not ask us."""
+        self._window.removeEventFilter(self)
+        if self._handle is not None:
+            self._handle.removeEventFilter(self)
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """The drag is over the veil, which is everywhere."""
         if not self._enter(event):

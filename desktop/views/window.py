@@ -41,6 +41,7 @@ class Window(QMainWindow):
         super().__init__()
         self._parts = parts
         self._project, self._edited = "", False
+        self._gone = False
         self.setMinimumSize(_SMALLEST)
         self.menus = Menus(self, parts.document.undo_stack)
         self.messages = MessageBar()
@@ -79,10 +80,14 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Gone from the screen at once; the engine may take a few seconds to stop."""
+        super().closeEvent(event)
+        if self._gone:
+            return
+        self._gone = True
         self.stage.close_full_screen()
+        self.veil.detach()
         self.remember()
         self.hide()
-        super().closeEvent(event)
         self.closed.emit()
 
     def changeEvent(self, event: QEvent) -> None:
