@@ -14,6 +14,8 @@ from core.errors import BadInput
 from core.media.disk import written_beside
 from core.types import Lora
 from desktop.model.draft import Draft
+from desktop.model.facts import Facts
+from desktop.model.kept_facts import facts_to_keep, kept_facts
 
 SUFFIX: Final = ".pirouette"
 FORMAT: Final = "pirouette-project"
@@ -43,6 +45,7 @@ class Project:
         view: what was on the stage: its mode and the position in seconds.
         saved_as: only in the copy that is kept by itself: the file that it is the newer state of.
         edited: only in that copy: there are changes that the file does not have.
+        facts: only in that copy: of the inputs, as they were when it was written.
     """
 
     draft: Draft = Draft()
@@ -50,6 +53,7 @@ class Project:
     view: Mapping[str, str | float] = field(default_factory=dict)
     saved_as: Path | None = None
     edited: bool = False
+    facts: Facts = Facts()
 
 
 def save_project(project: Project, path: Path) -> None:
@@ -84,6 +88,7 @@ def load_project(path: Path) -> Project:
         _view(_object(data, "view") if "view" in data else {}),
         _path(data.get("saved_as"), path.parent),
         bool(data.get("edited", False)),
+        kept_facts(data.get("facts")),
     )
 
 
@@ -149,6 +154,9 @@ def _to_json(project: Project, folder: Path) -> dict[str, Any]:
         data["saved_as"] = _relative(project.saved_as, folder)
     if project.edited:
         data["edited"] = True
+    facts = facts_to_keep(project.facts)
+    if facts:
+        data["facts"] = facts
     return data
 
 

@@ -75,10 +75,19 @@ class Document(QObject):
         if draft != self._draft:
             self.undo_stack.push(_Change(self, self._draft, draft, text, merge, self._clock()))
 
-    def restore(self, draft: Draft) -> None:
-        """Take a draft over from a project; nothing can be undone beyond it."""
+    def restore(self, draft: Draft, known: Facts | None = None) -> None:
+        """Take a draft over from a project; nothing can be undone beyond it.
+
+        Args:
+            known: what was known of its files when it was kept; they are not looked at then.
+        """
         self.undo_stack.clear()
-        self.show(draft)
+        if known is None:
+            self.show(draft)
+            return
+        self._draft = draft
+        self._set_facts(known)
+        self.draft_changed.emit(draft)
 
     def look_again(self) -> None:
         """The files may have changed: look at both once more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from core.errors import BadInput, PirouetteError
 from core.settings import places
 from desktop.model.draft import Draft
+from desktop.model.facts import Facts
 from desktop.model.project import (
     SUFFIX,
     Project,
@@ -149,7 +151,7 @@ class Projects(QObject):
             _LOG.warning("The last project cannot be restored: %s", error.sentence())
             return False
         saved = self._saved_draft(project)
-        self._take(project, project.saved_as)
+        self._take(project, project.saved_as, _for(project.draft, project.facts))
         if saved is not None:
             self._saved = saved
             self.changed.emit()
@@ -171,9 +173,9 @@ class Projects(QObject):
         except BadInput:
             return Draft()
 
-    def _take(self, project: Project, path: Path | None) -> None:
+    def _take(self, project: Project, path: Path | None, known: Facts | None = None) -> None:
         self._path, self._saved = path, project.draft
-        self._document.restore(project.draft)
+        self._document.restore(project.draft, known)
         self.results_restored.emit(project.results)
         self.view_restored.emit(project.view)
         self._timer.start()
@@ -190,7 +192,7 @@ class Projects(QObject):
         project = Project(self._document.draft, self._results(), self._view())
         if not kept:
             return project
-        return Project(project.draft, project.results, project.view, self._path, self.edited)
+        return replace(project, saved_as=self._path, edited=self.edited, facts=self._document.facts)
 
     def _keep(self) -> None:
         project = self._project(kept=True)
@@ -209,3 +211,10 @@ class Projects(QObject):
         others = [one for one in self._settings.paths(_RECENT) if one != path]
         self._settings.set_paths(_RECENT, [path, *others][:_MOST_RECENT])
         self.recent_changed.emit()
+
+
+def _for(draft: Draft, facts: Facts) -> Facts | None:
+    """The facts, where they are of this draft's files and of all of them."""
+    fits_picture = facts.picture is not None and facts.picture.path == draft.reference
+    fits_motion = facts.clip is not None and facts.clip.path == draft.motion
+    return facts if fits_picture and fits_motion else None

@@ -1,0 +1,96 @@
+"""The app from its command line to its end: opens the window with what was open last."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from core.catalogue.demo import demo_characters, demo_motions
+from desktop.build import App, build_app, build_parts
+from desktop.model.draft import Draft
+from desktop.options import app_version, parse
+from desktop.presenters.window_settings import WindowSettings
+from desktop.views.icons import app_icon
+from desktop.views.window_commands import apply_theme
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the app until its window is closed; the process's exit code."""
+    options = parse(arguments)
+    application = make_application()
+    settings = WindowSettings()
+    apply_theme(settings.theme)
+    app = build_app(build_parts(settings))
+    app.window.closed.connect(app.parts.close)
+    app.window.closed.connect(application.quit)
+    open_last(app)
+    app.window.show()
+    if options.measure_startup:
+        measure(app, application.exit)
+    else:
+        QTimer.singleShot(0, app.window, lambda: begin(app, options, application.exit))
+    code = application.exec()
+    app.window.close()
+    return code
+
+
+def make_application() -> QApplication:
+    """The Qt application with our name; it ends when the window is closed, dialogs or not."""
+    application = QApplication([sys.argv[0]])
+    application.setApplicationName("Pirouette")
+    application.setApplicationVersion(app_version())
+    application.setStyle("Fusion")
+    application.setWindowIcon(app_icon())
+    application.setQuitOnLastWindowClosed(False)
+    QGuiApplication.setDesktopFileName("pirouette")
+    return application
+
+
+def open_last(app: App) -> None:
+    """What was open when the app ended; at the very first start a character that can be rendered at once."""
+    parts = app.parts
+    if not parts.projects.restore_last():
+        parts.document.restore(Draft(reference=demo_characters()[0], motion=demo_motions()[0]))
+    parts.queue.open()
+
+
+def begin(app: App, options: argparse.Namespace, leave: Callable[[int], None]) -> None:
+    """What may wait until the window is on the screen."""
+    parts = app.parts
+    parts.queue.start()
+    parts.inspector.start()
+    parts.machine.start()
+    parts.downloads.start()
+    parts.document.look_again()
+    if options.files:
+        parts.intake.take([path.absolute() for path in options.files])
+    if options.demo_and_quit:
+        from desktop.demo_run import DemoRun
+
+        DemoRun(app, leave)
+
+
+def measure(app: App, leave: Callable[[int], None]) -> None:
+    """Print how long the start took, and quit; renders nothing."""
+    from desktop.startup import StartupWatch, heavy_modules, say
+
+    def report(elapsed_ms: float | None) -> None:
+        heavy = heavy_modules()
+        say("too long" if elapsed_ms is None else f"{elapsed_ms:.0f}")
+        if heavy:
+            say(f"loaded: {', '.join(heavy)}")
+        leave(1 if elapsed_ms is None or heavy else 0)
+
+    StartupWatch(app.window, lambda: is_filled(app), report)
+
+
+def is_filled(app: App) -> bool:
+    """Whether library, queue and the last project are shown."""
+    parts = app.parts
+    pictured = parts.library.references.pictured and parts.library.motions.pictured
+    return bool(pictured and parts.queue.listed and parts.document.facts.clip is not None)
