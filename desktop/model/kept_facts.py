@@ -18,11 +18,12 @@ def facts_to_keep(facts: Facts) -> dict[str, Any]:
     for name, one in (("reference", facts.picture), ("motion", facts.clip)):
         mark = None if one is None else _mark(one.path)
         if one is not None and mark is not None:
-            data = {
-                key: str(value) if isinstance(value, Path) else value for key, value in asdict(one).items()
-            }
-            kept[name] = {**data, "mark": mark}
+            kept[name] = {**_plain(asdict(one)), "mark": mark}
     return kept
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
 
 
 def kept_facts(data: object) -> Facts:
