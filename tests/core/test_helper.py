@@ -41,3 +41,8 @@ def test_a_helper_knows_whose_it_is_and_sees_no_gpu() -> None:
     assert environment["PYTHONPATH"].startswith(str(Path("/our/place")))
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
     assert environment[PARENT_VARIABLE].isdigit()
+
+
+def test_a_bundle_needs_no_way_to_our_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert "PYTHONPATH" not in helper_environment({"PATH": "here"})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from core.hardware import Device
+from core.helper import ENGINE_MODULE, helper_command, is_frozen
 from core.protocol import PARENT_VARIABLE, PRIORITY_VARIABLE
 
 # Another Python to run the engine, with packages of its own: one whose torch knows the GPU, say.
@@ -17,8 +18,9 @@ _ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 def engine_command(base: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The engine's command line: run by the Python that ``PIROUETTE_ENGINE_PYTHON`` names, else by ours."""
-    return (base.get(PYTHON_VARIABLE) or sys.executable, "-m", "core.engine.worker")
+    """The engine's command line: run by the Python that ``PIROUETTE_ENGINE_PYTHON`` names, else as we are."""
+    other = base.get(PYTHON_VARIABLE)
+    return (other, "-m", ENGINE_MODULE) if other else helper_command(ENGINE_MODULE)
 
 
 def engine_environment(base: Mapping[str, str], device: Device, root: Path = _ROOT) -> dict[str, str]:
@@ -50,7 +52,7 @@ def engine_environment(base: Mapping[str, str], device: Device, root: Path = _RO
 def _find_package(environment: dict[str, str], root: Path) -> None:
     """Let another Python find ``core``, but not what else is installed for this one: its torch, say."""
     environment.pop("__PYVENV_LAUNCHER__", None)  # macOS' name for the Python that runs us
-    if root.name in ("site-packages", "dist-packages"):
-        return
+    if is_frozen() or root.name in ("site-packages", "dist-packages"):
+        return  # a bundle holds no modules that another Python could read
     known = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([str(root), known]) if known else str(root)

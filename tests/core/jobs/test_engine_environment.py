@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import EngineError
 from core.hardware import Device
+from core.helper import ENGINE_MODULE, FROZEN_NAME, MODULE_FLAG
 from core.jobs.engine.environment import PYTHON_VARIABLE, engine_command, engine_environment
 from core.jobs.engine.supervisor import Supervisor
 from core.types import Note, RenderEvent
@@ -59,3 +60,14 @@ def test_packages_of_this_python_are_not_forced_on_another(tmp_path: Path) -> No
     assert engine_environment({}, Device("cpu"), tmp_path)["PYTHONPATH"] == str(tmp_path)
     assert "PYTHONPATH" not in engine_environment({}, Device("cpu"), installed)
     assert engine_environment({"PYTHONPATH": "x"}, Device("cpu"), installed)["PYTHONPATH"] == "x"
+
+
+def test_in_a_bundle_the_engine_is_the_executable_beside_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "pirouette-desktop"))
+    beside = str(tmp_path / FROZEN_NAME)
+    assert engine_command({}) == (beside, MODULE_FLAG, ENGINE_MODULE)
+    assert engine_command({PYTHON_VARIABLE: "/other/python"}) == ("/other/python", "-m", ENGINE_MODULE)
+    assert "PYTHONPATH" not in engine_environment({}, Device("cpu"))
