@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,14 @@ def places() -> Places:
         runtime=data / "runtime",
         results=Path(platformdirs.user_videos_dir()) / APP,
     )
+
+
+def app_version() -> str:
+    """Of the installed package; "0" where it runs without being installed."""
+    try:
+        return importlib.metadata.version("pirouette-studio")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
 
 
 def resources() -> Path:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from core.cli import commands, models, plan, pose, queue, request_options
 from core.cli.hardware import hardware
 from core.errors import BadSetting
+from core.settings import app_version
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +35,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="pirouette", description="Animate a picture of a person with the motion of a dance video."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {app_version()}")
     verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_render(verbs.add_parser("render", help="render a video", allow_abbrev=False))
     _add_demo(verbs.add_parser("demo", help="render a shipped character with a shipped motion"))

@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,10 @@ def test_weights_that_are_not_steadydancers(
         assert "a plain Wan image-to-video file" in error["message"]
         for part in ("patch_embedding_fuse", "condition_embedding_align", "condition_embedding_temporal"):
             assert part in error["message"]
+
+
+def test_the_version_is_told_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"pirouette {version('pirouette-studio')}\n"
