@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
-.PHONY: venv run test test-faults
+.PHONY: venv run test test-faults installer check-installer
 .DEFAULT_GOAL := run
 
 venv: $(INSTALLED)
@@ -43,3 +43,14 @@ test-faults: export QT_QPA_PLATFORM = offscreen
 test-faults: export OMP_NUM_THREADS = 1
 test-faults: venv
 	$(BIN)/pytest -n $(TEST_PROCESSES) -m faults --timeout=2400 -rP
+
+# A folder that runs without Python, dist/Pirouette; then its demo is rendered through its window. Takes minutes.
+installer: venv
+	@$(BIN)/python installer/system_libraries.py --for-tests
+	@$(BIN)/python -c "import PyInstaller" 2>/dev/null || $(BIN)/python -m pip install --quiet "pyinstaller>=6.11"
+	$(BIN)/python installer/bundle.py
+	$(BIN)/python installer/check_bundle.py
+
+# The second half of it, for a bundle that is there.
+check-installer:
+	$(BIN)/python installer/check_bundle.py
