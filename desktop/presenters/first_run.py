@@ -66,7 +66,6 @@ class FirstRun(QObject):
         self._offer_wanted = False
         self._wanted = False
         self._starting = False
-        machine.machine_changed.connect(self._on_change)
         machine.device_changed.connect(self._on_change)
         downloads.store_changed.connect(self._on_change)
 
@@ -156,7 +155,6 @@ class FirstRun(QObject):
 
     def close(self) -> None:
         """Read nothing any more."""
-        self.machine.machine_changed.disconnect(self._on_change)
         self.machine.device_changed.disconnect(self._on_change)
         self.downloads.store_changed.disconnect(self._on_change)
         self._background.close()
@@ -168,7 +166,7 @@ class FirstRun(QObject):
     def _read(self) -> None:
         machine, device, folder = self.machine.machine, self.machine.device, self._folder
         if machine is None:
-            return  # ``machine_changed`` comes
+            return  # ``device_changed`` comes with it
 
         def read() -> Card:
             return first_run_work.read_card(self._open_store(), machine, device, folder, self._measurements())

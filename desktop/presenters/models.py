@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from PySide6.QtCore import QObject, Signal
 
 from core.errors import Cancelled, PirouetteError
-from desktop.model.costs import download_text
 from desktop.model.model_rows import Shelf, Verdict, Work
-from desktop.presenters import model_work
+from desktop.presenters import model_words, model_work
 from desktop.presenters.background import Background
 from desktop.presenters.downloads import Downloads
 from desktop.presenters.long_work import Check, LongWork, Tell
@@ -149,9 +148,8 @@ class Models(QObject):
         def done(found: model_work.Checked) -> None:
             self._remember(found)
             count = len(found.repaired)
-            text = (
-                self.tr("%n file(s) fetched again.", "", count) if count else self.tr("Nothing is damaged.")
-            )
+            one, many = self.tr("One file was fetched again."), self.tr("{count} files were fetched again.")
+            text = self._counted(count, one, many) if count else self.tr("Nothing is damaged.")
             self.told.emit(text, "", "good")
 
         def work(tell: Tell, check: Check) -> Any:
@@ -212,7 +210,9 @@ class Models(QObject):
                 self.downloads.remove(transfer.id, delete=False)
 
         def done(freed_bytes: int) -> None:
-            self.told.emit(self.tr("{size} were freed.").format(size=download_text(freed_bytes)), "", "good")
+            self.told.emit(
+                self.tr("{size} were freed.").format(size=model_words.amount(freed_bytes)), "", "good"
+            )
 
         def work(_tell: Tell, check: Check) -> int:
             check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -68,13 +68,19 @@ class Parts:
     models: Models
     first_run: FirstRun
     settings: WindowSettings
+    told: list[tuple[str, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.models.told.connect(lambda *told: self.told.append(told))
 
     def wait(self, until: Callable[[], object]) -> None:
         """Let work come back until a condition holds."""
         deadline = QDeadlineTimer(LIMIT_MS)
         while not until():
             if deadline.hasExpired():
-                raise AssertionError(f"Never came about; downloads: {self.downloads.transfers}")
+                raise AssertionError(
+                    f"Never came about: {self.downloads.transfers}, {self.models.work}, {self.told}"
+                )
             QTest.qWait(5)
 
     def close(self) -> None:

@@ -316,12 +316,10 @@ class ModelsDialog(QDialog):
             (self.move_button, self.tr("Move all models to another folder or drive")),
         ):
             widget.setToolTip(tip)
-        for button in (self.open_folder, self.move_button, self.check_all, self.sources, self.import_button):
-            button.setAutoDefault(False)
-        self.stop.setAutoDefault(False)
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(False)  # Enter in the search presses nothing
         self.search.setAccessibleName(self.tr("Search files"))
         self.search.setClearButtonEnabled(True)
-        self.close_button.setAutoDefault(False)
 
     def _build(self) -> None:
         outer = QVBoxLayout(self)
@@ -353,7 +351,6 @@ class ModelsDialog(QDialog):
         segments.setSpacing(TIGHT)
         for button in self.filters.values():
             button.setCheckable(True)
-            button.setAutoDefault(False)
             group.addButton(button)
             segments.addWidget(button)
         self.filters["all"].setChecked(True)
