@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import psutil
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtWidgets import QWidget
 
@@ -67,6 +66,8 @@ class StartupWatch(QObject):
 def since_process_start_ms() -> float:
     """Milliseconds since the system started this process."""
     if sys.platform != "linux":
+        import psutil
+
         return 1000 * (time.time() - psutil.Process().create_time())
     # psutil adds the time of the boot, which the kernel tells in whole seconds.
     started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
