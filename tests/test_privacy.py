@@ -69,3 +69,35 @@ def test_a_download_would_be_seen() -> None:
     """The guard above sees the real thing."""
     done = run("from core.cli.main import main; main(['models', 'get', 'vae-bf16'])")
     assert "nothing may talk" in done.stderr
+
+
+OPEN_SETUP = """
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from desktop.presenters.downloads import Downloads
+from desktop.presenters.first_run import FirstRun
+from desktop.presenters.machine_watch import MachineWatch
+from desktop.presenters.models import Models
+from desktop.views.first_run import FirstRunDialog
+from desktop.views.models.models_dialog import ModelsDialog
+from desktop.views.status_bar import StatusBar
+
+app = QApplication([])
+downloads, machine = Downloads(), MachineWatch()
+models, first_run = Models(downloads, machine), FirstRun(machine, downloads)
+shown = [StatusBar(machine, downloads), FirstRunDialog(first_run), ModelsDialog(models)]
+for widget in shown:
+    widget.show()
+machine.start(), downloads.start(), first_run.start()
+while first_run.card is None or models.shelf is None or machine.reading is None:
+    QTest.qWait(10)
+for part in (first_run, models, downloads, machine):
+    part.close()
+"""
+
+
+def test_first_run_and_models_open_no_socket() -> None:
+    """They read names and sizes; a server is asked once somebody presses a button."""
+    done = run(OPEN_SETUP)
+    assert done.returncode == 0, done.stderr
+    assert "nothing may talk" not in done.stderr
