@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
+import runpy
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,19 @@ WITHOUT_TORCH: Final = (
     "gguf", "safetensors.torch", "core.engine", "core.evaluation",
 )  # fmt: skip
 WITHOUT_WINDOW: Final = ("PySide6", "shiboken6", "desktop")
-_KEPT_MODELS: Final = {"auto", "clip", "t5", "umt5"}
-_UNUSED_OF_DIFFUSERS: Final = ("diffusers.pipelines", "diffusers.modular_pipelines")
+# Where packages keep one package for each network or pipeline that they know.
+_MANY: Final = ("transformers.models", "diffusers.pipelines", "diffusers.modular_pipelines")
+_LIST_UNUSED: Final = """
+import importlib, pkgutil, sys
+for name in {needed}:
+    importlib.import_module(name)
+for package in {many}:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        name = package + "." + module.name
+        if module.ispkg and name not in sys.modules:
+            print(name)
+"""
 
-_QT: Final = "PySide6/Qt/"
 _PLUGINS: Final = {
     "platforms": ("xcb", "wayland", "offscreen", "windows", "cocoa"),
     "imageformats": ("svg", "jpeg", "webp", "gif", "ico", "icns"),
@@ -45,6 +55,7 @@ _QT_LIBRARIES: Final = (
     "Help", "WaylandCompositor", "WaylandEglCompositor", "Lottie", "UiTools", "Labs",
 )  # fmt: skip
 _TORCH: Final = ("torch/test/", "torch/include/", "torch/bin/", "torch/share/", "torch/_inductor/codegen/")
+_TORCH_NEEDS: Final = "torch/bin/torch_shm_manager"  # not found, torch cannot be imported
 _TORCH_TESTS: Final = (
     "libtorchbind_test",
     "libjitbackend_test",
@@ -56,18 +67,21 @@ _LITERT: Final = ("ai_edge_litert/vendors/", "ai_edge_litert/tools/")  # compile
 _OF_THIS_MACHINE: Final = ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED")
 
 
-def unused_of_transformers() -> list[str]:
-    """Networks that no catalogue entry names: two hundred packages."""
-    import transformers
-
-    folder = Path(transformers.__file__).parent / "models"
-    names = {module.name for module in pkgutil.iter_modules([str(folder)]) if module.ispkg}
-    return [f"transformers.models.{name}" for name in sorted(names - _KEPT_MODELS)]
+def needed() -> tuple[str, ...]:
+    """Modules that renders import late or by name."""
+    return tuple(runpy.run_path(str(ROOT / "installer" / "entries" / "pirouette_engine.py"))["NEEDED"])
 
 
-def unused_of_diffusers() -> list[str]:
-    """Pipelines: we have one of our own."""
-    return list(_UNUSED_OF_DIFFUSERS)
+def unused(modules: Sequence[str], packages: Sequence[str] = _MANY) -> list[str]:
+    """Networks and pipelines that importing ``modules`` does not load: hundreds of packages.
+
+    Args:
+        modules: all that are needed, by their full names.
+        packages: those whose packages are looked at.
+    """
+    code = _LIST_UNUSED.format(needed=tuple(modules), many=tuple(packages))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def resources() -> list[tuple[str, str]]:
@@ -87,6 +101,8 @@ def kept(entries: Iterable[Entry]) -> list[Entry]:
 
 def _is_needed(place: str) -> bool:
     name = place.rpartition("/")[2]
+    if place == _TORCH_NEEDS:
+        return True
     if place.startswith((*_TORCH, *_LITERT)) or name.endswith((".a", ".lib", ".h", ".hpp", ".cuh", ".cmake")):
         return False
     if ".dist-info/" in place and name in _OF_THIS_MACHINE:

@@ -55,7 +55,7 @@ def test_parts_of_qt_that_no_widget_needs_stay_out() -> None:
 
 
 def test_what_only_builds_torch_stays_out() -> None:
-    needed = ("torch/lib/libtorch_cpu.so", "torch/nn/modules/linear.py", "libz.so.1")
+    needed = ("torch/lib/libtorch_cpu.so", "torch/bin/torch_shm_manager", "libz.so.1")
     assert places(
         *needed, "torch/include/ATen/a.h", "torch/test/a.so", "torch/lib/libjitbackend_test.so"
     ) == list(needed)
@@ -77,10 +77,17 @@ def test_all_package_data_is_there_and_no_code() -> None:
     assert folders["app.svg"] == str(Path("resources") / "icons")
 
 
-def test_only_the_networks_that_are_used_are_kept() -> None:
-    unused = contents.unused_of_transformers()
-    assert "transformers.models.llama" in unused
-    assert not {"transformers.models.umt5", "transformers.models.clip"} & set(unused)
+def test_packages_that_nothing_needed_loads_are_unused() -> None:
+    unused = contents.unused(("xml.dom.minidom",), ("xml", "concurrent"))
+    assert "xml.sax" in unused
+    assert "xml.dom" not in unused
+    assert "concurrent.futures" in unused
+
+
+def test_the_text_and_image_encoders_are_needed() -> None:
+    assert {"transformers.models.umt5.modeling_umt5", "transformers.models.clip.modeling_clip"} <= set(
+        contents.needed()
+    )
 
 
 def test_the_engines_executable_runs_modules_of_the_list_alone() -> None:
