@@ -36,6 +36,8 @@ class FileModel(QAbstractTableModel):
 
     def show_rows(self, rows: tuple[FileRow, ...]) -> None:
         """Other rows; where the same files stay, the selection does, too."""
+        if rows == self._rows:
+            return
         same = [row.id for row in rows] == [row.id for row in self._rows]
         if same:
             self._rows = rows

@@ -104,6 +104,7 @@ def models_one(folder: Path) -> QWidget:
         TransferFile(f"a: {name}", "transformer-fp8", name, size, done)
         for name, size, done in (("one.safetensors", 16 * 10**9, 4 * 10**9), ("two.json", 61_800, 0))
     )
+    first = replace(first, done_bytes=4 * 10**9)
     parts.downloads._transfers = (
         replace(first, files=files),
         replace(second, state="failed", trouble=trouble),
