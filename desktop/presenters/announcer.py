@@ -34,9 +34,10 @@ class Announcer(QObject):
         super().__init__(parent)
         self._queue, self._settings = queue, settings
         self._done: list[str] = []
+        self._failed = self._busy = False
         queue.finished.connect(self._on_finished)
         queue.failed.connect(self._on_failed)
-        queue.progress_changed.connect(self._tell_when_idle)
+        queue.progress_changed.connect(self._on_progress)
         queue.head_changed.connect(lambda _: self._tell_when_idle())
 
     @property
@@ -48,11 +49,23 @@ class Announcer(QObject):
         """From now on, and after the next start."""
         self._settings.set_flag(_WANTED, on)
 
+    @property
+    def failed(self) -> bool:
+        """Has a render failed, and none begun since?"""
+        return self._failed
+
+    def _on_progress(self, overall: Overall) -> None:
+        if overall.busy and not self._busy:
+            self._failed = False
+        self._busy = overall.busy
+        self._tell_when_idle(overall)
+
     def _on_finished(self, _job_id: str, job: Any) -> None:
         self._done.append(job.name)
         self._tell_when_idle()
 
     def _on_failed(self, _job_id: str, job: Any) -> None:
+        self._failed = True
         error = job.state.failure.error
         text = " ".join(filter(None, (f"{error.get('message', '')}", f"{error.get('action', '')}")))
         self._announce(self.tr("“{name}” was not rendered").format(name=job.name), text, True)

@@ -43,15 +43,17 @@ class Tray(QObject):
     ) -> None:
         super().__init__(window)
         self._window, self._queue, self._settings = window, queue, settings
+        self._announcer = announcer
         if icon is None and QSystemTrayIcon.isSystemTrayAvailable():
             icon = QSystemTrayIcon(self)
         self._icon = icon
-        self._quitting = self._failed = self._explained = False
+        self._quitting = self._explained = False
         self._step: tuple[int | None, bool] | None = None
         self.menu = QMenu()  # of no window: it is there while the window is not
-        self._build_menu(announcer)
+        self._build_menu()
         announcer.announced.connect(self._announce)
         queue.progress_changed.connect(self._show_progress)
+        queue.failed.connect(self._on_failed)
         queue.head_changed.connect(lambda head: self.hold.setChecked(head.held))
         window.installEventFilter(self)
         self._show_progress(queue.overall)
@@ -65,8 +67,12 @@ class Tray(QObject):
 
     def quit(self) -> None:
         """Close the window for good."""
-        self._quitting = True
+        self.let_close()
         self._window.close()
+
+    def let_close(self) -> None:
+        """From now on closing the window ends it: the user quits, or logs out."""
+        self._quitting = True
 
     def bring_forward(self) -> None:
         """Show the window, over the others where the system allows that."""
@@ -90,7 +96,7 @@ class Tray(QObject):
         self._explain()
         return True
 
-    def _build_menu(self, announcer: Announcer) -> None:
+    def _build_menu(self) -> None:
         self.show_window = self._add(self.tr("Show Pirouette"))
         self.show_window.triggered.connect(self.bring_forward)
         self.hold = self._add(self.tr("Pause after the current render"), self._queue.head.held)
@@ -98,8 +104,8 @@ class Tray(QObject):
         self.menu.addSeparator()
         self.stay = self._add(self.tr("Keep running here when the window is closed"), self.stays)
         self.stay.triggered.connect(lambda on: self._settings.set_flag(_STAY, on))
-        self.notify = self._add(self.tr("Notify when renders are done"), announcer.wanted)
-        self.notify.triggered.connect(announcer.set_wanted)
+        self.notify = self._add(self.tr("Notify when renders are done"), self._announcer.wanted)
+        self.notify.triggered.connect(self._announcer.set_wanted)
         self.menu.addSeparator()
         self.leave = self._add(self.tr("Quit"))
         self.leave.triggered.connect(self.quit)
@@ -118,27 +124,24 @@ class Tray(QObject):
         icon.messageClicked.connect(self.bring_forward)
         application = QGuiApplication.instance()
         assert isinstance(application, QGuiApplication)
-        application.commitDataRequest.connect(self._on_session_end)
+        application.commitDataRequest.connect(self.let_close)
         icon.show()
-
-    def _on_session_end(self) -> None:
-        """The user logs out: nothing may stay."""
-        self._quitting = True
 
     def _on_activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason != QSystemTrayIcon.ActivationReason.Context:
             self.bring_forward()
 
     def _show_progress(self, overall: Overall) -> None:
-        if overall.busy:
-            self._failed = False
         if self._icon is None:
             return
         self._icon.setToolTip(self._tip(overall))
-        step = (None if overall.fraction is None else int(100 * overall.fraction), self._failed)
+        step = (None if overall.fraction is None else int(100 * overall.fraction), self._announcer.failed)
         if step != self._step:
             self._step = step
-            self._icon.setIcon(ring_icon(overall.fraction, self._failed))
+            self._icon.setIcon(ring_icon(overall.fraction, self._announcer.failed))
+
+    def _on_failed(self) -> None:
+        self._show_progress(self._queue.overall)
 
     def _tip(self, overall: Overall) -> str:
         if overall.fraction is None:
@@ -153,8 +156,6 @@ class Tray(QObject):
 
     def _announce(self, title: str, text: str, failure: bool) -> None:
         """Somebody who looks at the window sees it there."""
-        self._failed = failure
-        self._show_progress(self._queue.overall)
         if self._window.isActiveWindow():
             return
         QApplication.alert(self._window)

@@ -174,7 +174,7 @@ def test_quit_in_the_menu_closes_a_window_that_would_stay(scene: Scene, qtbot: Q
 
 def test_the_end_of_a_session_is_not_held_up(scene: Scene, qtbot: QtBot) -> None:
     scene.pick(qtbot, scene.tray.stay)
-    scene.tray._on_session_end()  # only a session manager can ask for it
+    scene.tray.let_close()  # asked for by a session manager, which is not here
     assert scene.window.close()
 
 
@@ -207,6 +207,18 @@ def test_a_failed_render_is_told_at_once_with_what_to_do(scene: Scene) -> None:
     scene.queue.show(RUNNING)
     scene.queue.end("a girl", message="There is no more memory.")
     assert scene.icon.messages == [("“a girl” was not rendered", "There is no more memory. Do this.")]
+
+
+def test_a_failure_marks_the_icon_until_the_next_render_begins(scene: Scene) -> None:
+    scene.queue.show(RUNNING)
+    scene.announcer.set_wanted(False)
+    plain = scene.icon.icon().cacheKey()
+    scene.queue.end("a girl", message="There is no more memory.")
+    assert scene.icon.icon().cacheKey() != plain
+    scene.queue.show(Overall())
+    assert scene.announcer.failed
+    scene.queue.show(replace(RUNNING, fraction=0.0))
+    assert not scene.announcer.failed
 
 
 def test_nothing_is_told_once_that_is_turned_off(scene: Scene, qtbot: QtBot) -> None:
