@@ -19,7 +19,6 @@ from desktop.presenters.window_settings import WindowSettings
 from desktop.views.icons import app_icon
 from desktop.views.window_commands import apply_theme
 
-
 _SWITCH_EVERY_S: Final = 0.001
 
 

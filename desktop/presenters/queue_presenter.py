@@ -38,6 +38,14 @@ _TICK_MS: Final = 1000
 # Progress is drawn this often at most.
 _DRAW_EVERY_S: Final = 0.1
 _MOST_DETAILS: Final = 64
+# What the engine's states mean for memory, by their names: their module is heavy to import.
+_ENGINE_STATES: Final = {
+    "Off": "unloaded",
+    "Starting": "unloaded",
+    "Waiting": "unloaded",
+    "Warm": "loaded",
+    "Busy": "rendering",
+}
 _JOB_STATES: Final = ("Queued", "Paused", "Interrupted", "Done", "Failed", "Cancelled")
 
 
@@ -54,6 +62,7 @@ class QueuePresenter(QObject):
     Signals:
         current_changed: id of the job that this app renders, or None.
         progress_changed: ``Overall``.
+        engine_changed: whether its process has a model in memory: unloaded, loaded or rendering.
         preview: job id, ``LivePreview``: the clip as it looks so far.
         finished, failed: job id and ``Job``, once the video is on disk or the render is given up.
         edit_asked, show_asked: a ``Job`` to be loaded into the window, or whose result is to be played.
@@ -67,6 +76,7 @@ class QueuePresenter(QObject):
 
     current_changed = Signal(object)
     progress_changed = Signal(object)
+    engine_changed = Signal(str)
     preview = Signal(str, object)
     finished = Signal(str, object)
     failed = Signal(str, object)
@@ -301,6 +311,8 @@ class QueuePresenter(QObject):
                 self._load_preview(job_id, news)
             case Note(text) if not job_id:
                 self._set_head(note=text)
+            case state if type(state).__name__ in _ENGINE_STATES:
+                self.engine_changed.emit(_ENGINE_STATES[type(state).__name__])
             case state if type(state).__name__ in _JOB_STATES:
                 self._end(job_id, state)
 

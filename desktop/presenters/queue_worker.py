@@ -40,7 +40,9 @@ def user_runner(queue: Queue, hear: Hear, on_hold: Callable[[Hold | None], None]
     from core.jobs.queue.waiting import gate_of
 
     gate = gate_of(queue, on_note=lambda text: hear("", Note(text)))
-    return QueueRunner(queue, listener=hear, gate=gate, on_hold=on_hold)
+    return QueueRunner(
+        queue, listener=hear, gate=gate, on_hold=on_hold, on_engine=lambda state: hear("", state)
+    )
 
 
 class QueueWorker(QObject):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, Qt, QTimer, QUrl
+from PySide6.QtCore import QObject, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
 
@@ -21,8 +21,6 @@ from desktop.views.icons import app_icon
 if TYPE_CHECKING:
     from desktop.views.window import Window
 
-# As long as an idle engine keeps its model (core.jobs.engine.supervisor).
-_WARM_MS: Final = 300_000
 _PROJECTS: Final = f"*{SUFFIX}"
 _QUEUE_FILES: Final = "*.zip"
 
@@ -33,8 +31,6 @@ class WindowCommands(QObject):
     def __init__(self, window: Window, parts: Parts, conductor: Conductor) -> None:
         super().__init__(window)
         self._window, self._parts, self._conductor = window, parts, conductor
-        self._idle = QTimer(self, singleShot=True, interval=_WARM_MS)
-        self._idle.timeout.connect(lambda: window.status.show_engine("unloaded"))
         self._connect_files()
         self._connect_view()
         self._connect_render()
@@ -125,7 +121,7 @@ class WindowCommands(QObject):
         parts.queue.head_changed.connect(lambda head: window.menus["hold"].setChecked(head.held))
         window.status.models_asked.connect(self.models)
         parts.first_run.offered.connect(self.first_run)
-        parts.queue.current_changed.connect(self._show_engine)
+        parts.queue.engine_changed.connect(window.status.show_engine)
         inspector = window.inspector
         inspector.render_asked.connect(self._render)
         inspector.update_asked.connect(parts.actions.update)
@@ -137,15 +133,6 @@ class WindowCommands(QObject):
 
     def _connect_help(self) -> None:
         self._window.menus.on(shortcuts=self._shortcuts, log=self._show_log, about=self._about)
-
-    def _show_engine(self, job_id: str | None) -> None:
-        """The engine keeps its model for a while after a render."""
-        if job_id is not None:
-            self._window.status.show_engine("rendering")
-            self._idle.stop()
-        else:
-            self._window.status.show_engine("loaded")
-            self._idle.start()
 
     def _render(self) -> None:
         if self._parts.actions.editing is not None:

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from core.errors import BadSetting, DiskError
 from core.hardware import Machine, inspect_machine
+from core.jobs.engine.states import EngineState
 from core.jobs.engine.supervisor import Supervisor
 from core.jobs.preflight import MIN_FREE_BYTES, FreeBytes, check, free_bytes
 from core.jobs.queue.attempt import Attempt, LeaseLost, Listener, Prepare
@@ -76,6 +77,7 @@ class QueueRunner:
         free: free bytes of a folder's drive.
         slow_s: see ``Checkpointing``.
         on_hold: told when a reason to wait comes, changes or goes.
+        on_engine: told how the engine stands, where it is this runner's own.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class QueueRunner:
         free: FreeBytes = free_bytes,
         slow_s: float = 1.0,
         on_hold: Callable[[Hold | None], None] = lambda _: None,
+        on_engine: Callable[[EngineState], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._supervisor = supervisor
@@ -99,7 +102,7 @@ class QueueRunner:
         self._prepare, self._ladder, self._machine = prepare, ladder or Ladder(machine), machine
         self._free = free
         self._gate = gate or gate_of(queue, free=free)
-        self._slow_s, self._on_hold = slow_s, _harmless(on_hold)
+        self._slow_s, self._on_hold, self._on_engine = slow_s, _harmless(on_hold), _harmless(on_engine)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._forced = False
@@ -123,7 +126,7 @@ class QueueRunner:
             DiskError: the queue cannot be opened for work at all.
         """
         counted = _Counts()
-        engine = self._supervisor or Supervisor()
+        engine = self._supervisor or Supervisor(on_state=self._on_engine)
         ended = threading.Event()
         with self._queue.open_lease(self._device) as lease:
             watcher = threading.Thread(target=self._watch, args=(lease, ended), name="queue-watch")
