@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ import psutil
 from bundle import BUNDLE, say, sizes
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+# Compared with by commands: the text encoder, the video autoencoder, blocks of the network, drawn poses.
+_GOLDEN: Final = ("umt5_a", "vae_a", "modules_a", "pose_draw_a")
 _LOOK_EVERY_S: Final = 0.2
 _DEMO_S: Final = 600.0
 _STARTS: Final = 5
@@ -31,7 +33,6 @@ _COMMANDS: Final = (
     ("pirouette", "demo", "--help"),
     ("pirouette", "hardware"),
     ("pirouette", "models", "list"),
-    ("pirouette", "check-golden", "--help"),
     ("pirouette-engine", "--check"),
     ("pirouette-desktop", "--version"),
 )
@@ -84,19 +85,24 @@ def check(folder: Path, display: str) -> int:
         if hide
         else "Nothing can be hidden here: open files are looked at."
     )
-    problems = [*check_commands(bundle, environment, hide), *check_demo(bundle, environment, hide)]
+    golden = [str(shutil.copy(ROOT / "tests" / "golden" / f"{name}.safetensors", folder)) for name in _GOLDEN]
+    commands = (*_COMMANDS, ("pirouette", "check-golden", *golden))
+    problems = check_commands(bundle, commands, environment, hide)
+    problems += check_demo(bundle, environment, hide)
     problems += check_start(bundle, environment, hide)
     say("\n".join(problems) if problems else "The bundle works.")
     return 1 if problems else 0
 
 
-def check_commands(bundle: Path, environment: Mapping[str, str], hide: list[str]) -> list[str]:
+def check_commands(
+    bundle: Path, commands: Sequence[tuple[str, ...]], environment: Mapping[str, str], hide: list[str]
+) -> list[str]:
     """What a shell can ask of it."""
     problems = []
-    for program, *arguments in _COMMANDS:
+    for program, *arguments in commands:
         done = watch([*hide, str(bundle / program), *arguments], environment)
-        told = f"{program} {' '.join(arguments)}"
-        say(f"{done.seconds:6.1f} s  {told}: {done.output.strip().splitlines()[:1]}")
+        told = " ".join([program, *(Path(word).name for word in arguments)])
+        say(f"{done.seconds:6.1f} s  {told}: {done.output.strip().splitlines()[-1:]}")
         if done.code != 0:
             problems.append(f"{told} ended with {done.code}: {done.output.strip()}")
         problems += strangers(told, done)
@@ -114,7 +120,17 @@ def check_demo(bundle: Path, environment: Mapping[str, str], hide: list[str]) ->
         problems.append("The window's process has torch loaded.")
     if not any(_TORCH in file for file in done.of("pirouette-engine")):
         problems.append("No engine of the bundle had torch loaded.")
-    return [*problems, *check_video(Path(environment["PIROUETTE_HOME"]) / "results")]
+    results = Path(environment["PIROUETTE_HOME"]) / "results"
+    problems += check_video(results)
+    poses = (
+        "pirouette",
+        "pose",
+        "extract",
+        *map(str, results.rglob("*.mp4")),
+        "-o",
+        str(results / "poses.json"),
+    )
+    return [*problems, *check_commands(bundle, [poses], environment, hide)]
 
 
 def check_video(results: Path) -> list[str]:
