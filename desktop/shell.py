@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QObject
 
 from desktop.presenters.announcer import Announcer
+from desktop.presenters.desktop_notes import DesktopNotes
 from desktop.presenters.keep_awake import KeepAwake
 from desktop.presenters.queue_head import Overall
 from desktop.presenters.single_instance import AlreadyOpen, SingleInstance
@@ -31,14 +32,16 @@ class Shell(QObject):
 
     def __init__(self, window: Window, parts: Parts, instance: SingleInstance) -> None:
         super().__init__(window)
-        self._parts, self._instance = parts, instance
+        self._window, self._parts, self._instance = window, parts, instance
         self.announcer = Announcer(parts.queue, parts.settings, self)
         self.tray = Tray(window, parts.queue, self.announcer, parts.settings)
+        self.notes = DesktopNotes()
         self.awake = KeepAwake(parent=self)
         self.taskbar = Taskbar(taskbar_here(lambda: int(window.winId())), self)
         self._closed = False
         parts.queue.progress_changed.connect(self._show)
         parts.queue.failed.connect(self._on_failed)
+        self.announcer.announced.connect(self._on_announced)
         instance.files_given.connect(self._on_files)
         self._connect_end(window)
         self._show(parts.queue.overall)
@@ -54,6 +57,7 @@ class Shell(QObject):
         self.tray.close()
         self.taskbar.close()
         self.awake.close()
+        self.notes.close()
 
     def _connect_end(self, window: Window) -> None:
         """Quit means quit, also where closing the window would leave the app running."""
@@ -71,6 +75,11 @@ class Shell(QObject):
 
     def _on_failed(self) -> None:
         self._show(self._parts.queue.overall)
+
+    def _on_announced(self, title: str, text: str, failure: bool) -> None:
+        """The tray shows it where there is one."""
+        if not self.tray.there and not self._window.isActiveWindow():
+            self.notes.show(title, text, failure)
 
     def _on_files(self, files: Sequence[Path]) -> None:
         """Somebody has started the app again."""

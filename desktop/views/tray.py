@@ -65,6 +65,11 @@ class Tray(QObject):
         """Does closing the window leave the app running? Only if the user has turned that on."""
         return self._icon is not None and self._settings.flag(_STAY)
 
+    @property
+    def there(self) -> bool:
+        """Has this desktop a tray?"""
+        return self._icon is not None
+
     def quit(self) -> None:
         """Close the window for good."""
         self.let_close()

@@ -74,6 +74,45 @@ class Inhibited:
                     self.released.set()
 
 
+class Listener:
+    """A service that answers every call with 1 and notes it.
+
+    Args:
+        address: of the bus.
+        name: under which it is found.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        from jeepney.bus_messages import message_bus
+        from jeepney.io.blocking import Proxy, open_dbus_connection
+
+        self.bodies: list[tuple[object, ...]] = []
+        self.heard = threading.Event()
+        self._connection = open_dbus_connection(address)
+        Proxy(message_bus, self._connection).RequestName(name)
+        self._thread = threading.Thread(target=self._serve, name="listener")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._connection.sock.shutdown(2)
+        self._thread.join()
+        self._connection.close()
+
+    def _serve(self) -> None:
+        from jeepney import MessageType, new_method_return
+
+        while True:
+            try:
+                message = self._connection.receive()
+            except (ConnectionError, OSError):
+                return
+            if message.header.message_type == MessageType.method_call:
+                self.bodies.append(message.body)
+                self._connection.send(new_method_return(message, "u", (1,)))
+                self.heard.set()
+
+
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A session bus for this process."""

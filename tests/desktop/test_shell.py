@@ -151,3 +151,15 @@ def test_a_later_start_that_is_not_heard_says_so(monkeypatch: pytest.MonkeyPatch
 
 def _refuse(_files: object) -> None:
     raise AlreadyOpen("It does not answer.", action="Close it.")
+
+
+def test_without_a_tray_the_desktop_shows_the_notes(qtbot: QtBot, bar: Noted) -> None:
+    with tempfile.TemporaryDirectory(prefix="one-") as folder:
+        scene = Scene(qtbot, Path(folder))
+        told: list[tuple[str, str, bool]] = []
+        scene.shell.notes.show = lambda *note: told.append(note)  # type: ignore[method-assign]
+        scene.window.hide()
+        scene.queue.end("b")
+        assert told == [("The render is done", "b", False)]
+        scene.shell.close()
+    assert bar.shown == [(-1, False)]
