@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
-.PHONY: venv run test test-faults installer check-installer
+.PHONY: venv run test test-faults installer check-installer screenshots
 .DEFAULT_GOAL := run
 
 venv: $(INSTALLED)
@@ -37,6 +37,10 @@ test: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(TEST_PROCESSES)
+
+# Every screen in light and dark at 100 % and 200 %, into screenshots/ (not kept in the repository).
+screenshots: venv
+	$(BIN)/python tests/desktop/screenshots.py
 
 # Long fault and soak tests; at most 40 minutes on two cores.
 test-faults: export QT_QPA_PLATFORM = offscreen

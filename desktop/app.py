@@ -12,9 +12,12 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from core.catalogue.demo import demo_characters, demo_motions
+from core.settings import app_version
 from desktop.build import App, build_app, build_parts
 from desktop.model.draft import Draft
-from desktop.options import app_version, parse
+from desktop.options import parse
+from desktop.presenters.single_instance import SingleInstance
+from desktop.presenters.taskbar import name_process
 from desktop.presenters.window_settings import WindowSettings
 from desktop.views.icons import app_icon
 from desktop.views.window_commands import apply_theme
@@ -27,6 +30,13 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     # The window waits for threads that hold the interpreter's lock; five times less than usual.
     sys.setswitchinterval(_SWITCH_EVERY_S)
+    instance = SingleInstance()
+    alone = options.measure_startup or options.demo_and_quit
+    if not alone and not instance.claim():
+        from desktop.shell import hand_over
+
+        return hand_over(instance, options.files)
+    name_process()
     application = make_application()
     settings = WindowSettings()
     apply_theme(settings.theme)
@@ -38,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.measure_startup:
         measure(app, application.exit)
     else:
-        QTimer.singleShot(0, app.window, lambda: begin(app, options, application.exit))
+        QTimer.singleShot(0, app.window, lambda: begin(app, options, instance, application.exit))
     code = application.exec()
     app.window.close()
     return code
@@ -64,14 +74,24 @@ def open_last(app: App) -> None:
     parts.queue.open()
 
 
-def begin(app: App, options: argparse.Namespace, leave: Callable[[int], None]) -> None:
-    """What may wait until the window is on the screen."""
+def begin(
+    app: App, options: argparse.Namespace, instance: SingleInstance, leave: Callable[[int], None]
+) -> None:
+    """What may wait until the window is on the screen.
+
+    Args:
+        instance: the door for later starts; where it is not claimed it stays closed.
+        leave: ends the app with an exit code.
+    """
+    from desktop.shell import Shell
+
     parts = app.parts
     parts.queue.start()
     parts.inspector.start()
     parts.machine.start()
     parts.downloads.start()
     parts.document.look_again()
+    Shell(app.window, parts, instance)
     if not options.demo_and_quit:
         parts.first_run.start()
     if options.files:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-
-def app_version() -> str:
-    """Of the installed package; "0" where it runs without being installed."""
-    try:
-        return version("pirouette-studio")
-    except PackageNotFoundError:
-        return "0"
+from core.settings import app_version
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

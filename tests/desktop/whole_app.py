@@ -15,6 +15,7 @@ from core.jobs.queue.run import QueueRunner, Summary
 from desktop.app import begin, open_last
 from desktop.build import App, build_app, build_parts
 from desktop.options import parse
+from desktop.presenters.single_instance import SingleInstance
 from desktop.views.window_commands import apply_theme
 
 FAKE_ENGINE = (sys.executable, str(Path(__file__).resolve().parent.parent / "fakes" / "engine.py"))
@@ -54,7 +55,7 @@ def opened_app(start: bool = True, theme: str = "light") -> Iterator[App]:
     app.window.resize(1400, 900)
     app.window.show()
     if start:
-        begin(app, parse([]), lambda _code: None)
+        begin(app, parse([]), SingleInstance(), lambda _code: None)
     try:
         yield app
     finally:
