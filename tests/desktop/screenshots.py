@@ -1,8 +1,8 @@
 """Pictures of every screen: ``make screenshots``; light and dark, at 100 % and 200 %.
 
 Each scene is built by its own function in ``scenes/`` from real parts, in a process and a home of its own, so
-that one cannot disturb another. ``--only WORD`` makes those whose name has the word; ``--docs`` also writes the
-small ones that the README shows.
+that one cannot disturb another. ``--only WORD`` makes those whose name has the word; ``--docs`` also writes
+the small ones that the README shows.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from screen.pointer import between
 
 from core.types import Trim
 from desktop.main import main
+from desktop.views.first_run import FirstRunDialog
 from desktop.views.window import Window
 
 OUTSIDE = (1420, 40)
@@ -50,6 +51,7 @@ def first_day(person: Person, picture: Path, motion: Path) -> None:
     """Drop, trim, render, watch, quit."""
     window = person.window
     parts = window._parts
+    decline_download(person)
     person.hand.focus(person.eyes.see(lambda: int(window.winId())))
     drop(person, picture, lambda: parts.document.draft.reference == picture)
     drop(person, motion, lambda: parts.document.draft.motion == motion)
@@ -71,6 +73,20 @@ def first_day(person: Person, picture: Path, motion: Path) -> None:
     assert len(previews) > 1, "The preview stood still."
     plays(person)
     person.hand.keys("Control_L", "q")
+
+
+def decline_download(person: Person) -> None:
+    """The card of the first start says what this computer can run; a click on Later sends it away."""
+
+    def card() -> FirstRunDialog | None:
+        return next((w for w in QApplication.topLevelWidgets() if isinstance(w, FirstRunDialog)), None)
+
+    person.wait("the first card is up", lambda: (shown := card()) is not None and shown.isVisible())
+    shown = person.eyes.see(card)
+    assert shown is not None
+    person.wait("it can be sent away", lambda: shown.later.isVisible() and shown.later.isEnabled())
+    person.click(shown.later)
+    person.wait("it is gone", lambda: QApplication.activeModalWidget() is None)
 
 
 def trim(person: Person) -> None:
