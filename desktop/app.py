@@ -35,7 +35,9 @@ def run(arguments: Sequence[str]) -> int:
     if not alone and not instance.claim():
         from desktop.shell import hand_over
 
-        return hand_over(instance, options.files)
+        code = hand_over(instance, options.files)
+        if code is not None:
+            return code
     name_process()
     application = make_application()
     settings = WindowSettings()

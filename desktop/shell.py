@@ -88,10 +88,15 @@ class Shell(QObject):
             self._parts.intake.take(files)
 
 
-def hand_over(instance: SingleInstance, files: Sequence[Path]) -> int:
-    """Give files to the window that is open; the exit code. Where that fails, a message says so."""
+def hand_over(instance: SingleInstance, files: Sequence[Path]) -> int | None:
+    """Give files to the window that is open; the exit code. Where that fails, a message says so.
+
+    Returns:
+        None where that window was about to end, and has ended: we are the first and go on.
+    """
     try:
-        instance.hand_over(files)
+        if not instance.hand_over(files):
+            return None
     except AlreadyOpen as error:
         from PySide6.QtWidgets import QApplication, QMessageBox
 

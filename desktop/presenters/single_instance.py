@@ -35,6 +35,8 @@ _LENGTH: Final = struct.Struct(">I")
 _TAKEN: Final = b"taken\n"
 _SPEAK_WITHIN_MS: Final = 5000
 _CONNECT_MS: Final = 500
+# An app that ends waits for a render's state to be kept and for its threads.
+_ANSWER_WITHIN_S: Final = 20.0
 # Of the desktop, so that the first window may come to the front where windows may not do so by themselves.
 _TOKEN: Final = "XDG_ACTIVATION_TOKEN"
 
@@ -94,8 +96,11 @@ class SingleInstance(QObject):
         if not self._server.listen(self.name):
             _LOG.warning("Files of a second start cannot be taken: %s", self._server.errorString())
 
-    def hand_over(self, files: Sequence[Path], within_s: float = 10.0) -> None:
+    def hand_over(self, files: Sequence[Path], within_s: float = _ANSWER_WITHIN_S) -> bool:
         """Give files to the window that is open, and bring it to the front. Blocks; we have no window.
+
+        Returns:
+            False where that window has ended instead: now we are the first.
 
         Raises:
             AlreadyOpen: it takes no files: too many, or it does not answer.
@@ -104,12 +109,15 @@ class SingleInstance(QObject):
         _allow_others_to_the_front()
         ends_s = time.monotonic() + within_s
         while not self._tell(message):
+            if self.claim():
+                return False
             if time.monotonic() > ends_s:
                 raise AlreadyOpen(
                     "Pirouette is open already, but its window does not answer.",
                     action="Close that window, or end its process, and start again.",
                 )
-            time.sleep(0.05)  # it may just be starting
+            time.sleep(0.05)  # it may just be starting, or ending
+        return True
 
     def close(self) -> None:
         """Close the door, and let another be the first."""

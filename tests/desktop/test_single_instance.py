@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,18 @@ def test_a_window_that_never_answers_is_named_with_a_way_out(folder: Path) -> No
     with pytest.raises(AlreadyOpen, match="does not answer"):
         later.hand_over([Path("a.png")], within_s=0.0)
     hung.close()
+
+
+def test_a_start_while_the_first_is_ending_becomes_the_first(folder: Path) -> None:
+    ending, later = SingleInstance(folder), SingleInstance(folder)
+    assert ending.claim()
+    assert not later.claim()
+    end = threading.Timer(0.2, ending.close)
+    end.start()
+    assert not later.hand_over([Path("a.png")])
+    assert not ending.claim()
+    end.join()
+    later.close()
 
 
 def test_another_home_has_a_window_of_its_own(
