@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +72,8 @@ class Projects(QObject):
         self._kept = kept or places().data / "projects" / f"open{SUFFIX}"
         self._path: Path | None = None
         self._saved = document.draft
-        self._told = False
+        self._told = self._closed = False
+        self._keeping = threading.Lock()
         self._results: Callable[[], tuple[ResultFile, ...]] = tuple
         self._view: Callable[[], dict[str, str | float]] = dict
         self._timer = QTimer(self, singleShot=True, interval=_KEEP_AFTER_MS)
@@ -158,9 +160,12 @@ class Projects(QObject):
         return True
 
     def close(self) -> None:
-        """Keep the last state, now."""
+        """Keep the last state, now, and none that is older after that."""
         self._timer.stop()
-        self._write(self._project(kept=True))
+        last = self._project(kept=True)
+        with self._keeping:
+            self._closed = True
+            self._write(last)
 
     def _saved_draft(self, project: Project) -> Draft | None:
         """What the file has, where the kept copy is newer; an empty draft where there is no file."""
@@ -196,7 +201,13 @@ class Projects(QObject):
 
     def _keep(self) -> None:
         project = self._project(kept=True)
-        self._background.run(lambda: self._write(project), lambda _: None, latest="keep")
+        self._background.run(lambda: self._write_open(project), lambda _: None, latest="keep")
+
+    def _write_open(self, project: Project) -> None:
+        """On a thread, which may get to it only when the app has ended."""
+        with self._keeping:
+            if not self._closed:
+                self._write(project)
 
     def _write(self, project: Project) -> None:
         """On any thread: losing the copy must not disturb the work."""

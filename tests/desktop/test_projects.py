@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,6 +78,26 @@ def test_closing_keeps_at_once(start: Start) -> None:
     assert other.draft.seed == 11
     assert others.path is None
     assert others.edited
+
+
+def test_an_older_state_that_waited_for_a_slow_file_is_not_kept_over_the_last(
+    qtbot: QtBot, start: Start
+) -> None:
+    document, projects = start()
+    slow = threading.Event()
+    files = projects._background
+    files.run(slow.wait, lambda _: None)
+    document.change("Seed", seed=11)
+    qtbot.waitUntil(lambda: "keep" in files._waiting, timeout=5000)
+    document.change("Seed", seed=12)
+    projects.close()
+    kept: list[object] = []
+    files.run(lambda: None, kept.append)
+    slow.set()
+    qtbot.waitUntil(lambda: bool(kept))
+    other, others = start()
+    assert others.restore_last()
+    assert other.draft.seed == 12
 
 
 def test_a_damaged_copy_is_no_obstacle(start: Start) -> None:
