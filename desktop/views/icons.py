@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from PySide6.QtCore import QByteArray, QPointF, QRect, QRectF, QSize, Qt
@@ -53,12 +54,18 @@ def icon(name: str, colour: str | None = None) -> QIcon:
     Args:
         colour: as ``#rrggbb``; None follows the theme's text by itself.
     """
-    return QIcon(_Tinted((resources() / "icons" / f"{name}.svg").read_bytes(), colour))
+    return QIcon(_Tinted(_drawing(name), colour))
 
 
 def app_icon() -> QIcon:
     """The app's own, in colours."""
     return QIcon(str(resources() / "icons" / "app.svg"))
+
+
+@cache
+def _drawing(name: str) -> bytes:
+    """Read once: lists ask for their icons with every painting."""
+    return (resources() / "icons" / f"{name}.svg").read_bytes()
 
 
 def _square(rect: QRect) -> QRectF:
