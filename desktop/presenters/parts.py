@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from desktop.presenters.background import Background
@@ -52,10 +53,26 @@ class Parts:
     actions: RenderActions
 
     def close(self) -> None:
-        """In the reverse order of what stands on what."""
-        self.projects.close()
+        """In the reverse order of what stands on what; first what must not be lost."""
+        ends: list[Callable[[], object]] = [self.projects.close, self.settings.save]
         for field in reversed(fields(self)):
             part = getattr(self, field.name)
             if field.name != "projects" and hasattr(part, "close"):
-                part.close()
-        self.settings.save()
+                ends.append(part.close)
+        end_all(ends)
+
+
+def end_all(ends: Sequence[Callable[[], object]]) -> None:
+    """Call all of them: one that fails must not keep the others, and with them the process, alive.
+
+    Raises:
+        ExceptionGroup: what went wrong, once all were called.
+    """
+    wrong: list[Exception] = []
+    for end in ends:
+        try:
+            end()
+        except Exception as error:
+            wrong.append(error)
+    if wrong:
+        raise ExceptionGroup("The app did not end in order.", wrong)

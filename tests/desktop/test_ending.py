@@ -1,0 +1,52 @@
+"""An app that was closed does not stay as a process that nobody sees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from desktop.presenters.parts import end_all
+
+ROOT = Path(__file__).resolve().parents[2]
+HANGS = """
+import threading
+from desktop.ending import end_within
+threading.Thread(target=threading.Event().wait, name="dead drive").start()
+end_within(0.3)
+"""
+ENDS = """
+from desktop.ending import end_within
+end_within(3600)
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
+    done = run(HANGS)
+    assert done.returncode == 1
+    assert "dead drive" in done.stderr
+
+
+def test_an_app_that_ends_in_order_is_not_held_up() -> None:
+    done = run(ENDS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_part_that_fails_to_end_does_not_keep_the_others() -> None:
+    ended: list[str] = []
+
+    def fail() -> None:
+        raise OSError("The drive is full.")
+
+    with pytest.raises(ExceptionGroup) as wrong:
+        end_all([fail, lambda: ended.append("files")])
+    assert ended == ["files"]
+    assert [str(error) for error in wrong.value.exceptions] == ["The drive is full."]
