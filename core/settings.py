@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +42,11 @@ def places() -> Places:
 
 def app_version() -> str:
     """Of the installed package; "0" where it runs without being installed."""
+    from importlib.metadata import PackageNotFoundError, version  # a tenth of the window's start
+
     try:
-        return importlib.metadata.version("pirouette-studio")
-    except importlib.metadata.PackageNotFoundError:
+        return version("pirouette-studio")
+    except PackageNotFoundError:
         return "0"
 
 

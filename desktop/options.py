@@ -6,7 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.settings import app_version
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than all other options."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from core.settings import app_version
+
+        parser.exit(0, f"pirouette-desktop {app_version()}\n")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -31,5 +38,5 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="render a shipped character with a shipped motion through the window, play it, and quit",
     )
-    parser.add_argument("--version", action="version", version=f"pirouette-desktop {app_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     return parser.parse_args(arguments)
