@@ -1,9 +1,10 @@
 """How long the window takes until it is usable: ``python tests/desktop/startup_probe.py``.
 
-Makes a home with 1,000 queued jobs, a library with thumbnails and a last project, then starts the app there again
-and again, each time in a new process, and prints the milliseconds from the start of the process to the answer to
-an event after the first paint with all of it. With ``--cold`` the system is asked before each start to drop what it
-keeps of the files that the app reads: its own, Python's and its packages'.
+Makes a home with 1,000 queued jobs, a library with thumbnails and a last project, then starts the app
+there again and again, each time in a new process, and prints the milliseconds from the start of the
+process to the answer to an event after the first paint with all of it. With ``--cold`` the system is
+asked before each start to drop what it keeps of the files that the app reads: its own, Python's and its
+packages'.
 """
 
 from __future__ import annotations
