@@ -1,4 +1,4 @@
-"""Small pictures for lists: a still, and the middle frame of a clip."""
+"""Small pictures for lists."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.media.images import load_reference
-from core.media.probe import probe_video
-from core.media.read import read_frames
 
 SIDE: Final = 256
 
@@ -19,12 +17,6 @@ SIDE: Final = 256
 def still(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
     """A picture with its longer side at most ``side`` pixels, uint8 RGB; ``BadImage`` as loading."""
     return shrink(load_reference(path, at_least=2 * side), side)
-
-
-def middle_frame(path: Path, side: int = SIDE) -> NDArray[np.uint8]:
-    """The frame halfway through a clip, uint8 RGB [h, w, 3]; ``BadVideo`` as reading."""
-    middle_s = probe_video(path).duration_s / 2
-    return shrink(next(read_frames(path, start_s=middle_s, limit=1)), side)
 
 
 def shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

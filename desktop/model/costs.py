@@ -64,11 +64,6 @@ class Estimate:
     blocked: str = ""
 
     @property
-    def can_render(self) -> bool:
-        """Does nothing stand in the way?"""
-        return not self.blocked
-
-    @property
     def time_s(self) -> float | None:
         """Seconds of the whole render."""
         return None if self.plan is None else self.plan.time_s

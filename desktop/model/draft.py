@@ -12,7 +12,6 @@ from typing import Final
 
 from core.errors import BadInput
 from core.types import (
-    FPS,
     Lora,
     MediaInput,
     MotionKind,
@@ -111,11 +110,6 @@ def selection_of(draft: Draft, duration_s: float) -> tuple[float, float]:
     """Start and end of the selection in seconds of the motion, for an input of this length."""
     end_s = duration_s if draft.trim.end_s is None else min(draft.trim.end_s, duration_s)
     return min(draft.trim.start_s, end_s), end_s
-
-
-def snapped(time_s: float) -> float:
-    """The nearest moment on the output's grid, in seconds, not before 0."""
-    return max(0, round(time_s * FPS)) / FPS
 
 
 def changed(draft: Draft, **values: object) -> Draft:

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import BadInput
 from core.types import Lora, Overrides, PoseEdit, PoseSettings, RenderRequest, Size, Trim
-from desktop.model.draft import Draft, changed, from_request, selection_of, snapped, to_request
+from desktop.model.draft import Draft, changed, from_request, selection_of, to_request
 
 FULL = Draft(
     reference=Path("mira.png"),
@@ -75,8 +75,6 @@ def test_a_new_reference_takes_its_keypoints_and_size_away() -> None:
     assert changed(FULL, reference=FULL.reference) == FULL
 
 
-def test_times_snap_to_the_grid() -> None:
-    assert snapped(0.5001) == 0.5
-    assert snapped(-1) == 0
+def test_a_selection_ends_with_its_input() -> None:
     assert selection_of(FULL, 1.0) == (0.5, 1.0)
     assert selection_of(Draft(), 3.0) == (0.0, 3.0)

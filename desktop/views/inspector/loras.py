@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from core.types import Lora
 from desktop.presenters.inspector import Inspector
+from desktop.views.elided import ElidedLabel
 from desktop.views.icons import icon
 from desktop.views.inspector.controls import DoubleSpin, push_button, tool_button
 from desktop.views.inspector.fields import Field
@@ -120,12 +120,11 @@ class LoraRow(QFrame):
         self.handle = Handle()
         self.handle.setAccessibleName(self.tr("Move"))
         self.handle.setToolTip(self.tr("Drag to another place (Alt+Up, Alt+Down)"))
-        self.name = QLabel()
-        self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.name = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle)
+        self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.strength = DoubleSpin(-99.0, 99.0, 0.1)
         self.strength.setToolTip(self.tr("Strength: 1 as it was trained, 0 none"))
         self.remove = tool_button("close", "")
-        self._text = ""
         line = QHBoxLayout(self)
         line.setContentsMargins(TIGHT, TIGHT, TIGHT, TIGHT)
         line.setSpacing(NARROW)
@@ -141,27 +140,16 @@ class LoraRow(QFrame):
     def show_lora(self, lora: Lora) -> None:
         """Name and strength."""
         path = Path(lora.path)
-        self._text = path.name.removesuffix(_ENDING)
-        self.name.setToolTip(lora.path)
-        self.strength.setAccessibleName(self.tr("Strength of {name}").format(name=self._text))
-        words = self.tr("Remove {name}").format(name=self._text)
+        name = path.name.removesuffix(_ENDING)
+        self.name.say(name, tip=lora.path)
+        self.strength.setAccessibleName(self.tr("Strength of {name}").format(name=name))
+        words = self.tr("Remove {name}").format(name=name)
         self.remove.setAccessibleName(words)
         self.remove.setToolTip(words)
         if lora.strength != self.strength.value():
             before = self.strength.blockSignals(True)
             self.strength.setValue(lora.strength)
             self.strength.blockSignals(before)
-        self._elide()
-
-    def resizeEvent(self, event: object) -> None:
-        """A long name gives way in its middle."""
-        super().resizeEvent(event)  # type: ignore[arg-type]
-        self._elide()
-
-    def _elide(self) -> None:
-        width = max(self.name.width(), 1)
-        middle = Qt.TextElideMode.ElideMiddle
-        self.name.setText(self.name.fontMetrics().elidedText(self._text, middle, width))
 
 
 class Handle(QToolButton):

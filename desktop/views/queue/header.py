@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from desktop.presenters.queue_head import Head
 from desktop.presenters.queue_lookout import Group
+from desktop.views.elided import ElidedLabel
 from desktop.views.icons import icon
 from desktop.views.theme import ICON, NARROW, SPACE, TIGHT, icon_size, role
 
@@ -50,7 +51,8 @@ class QueueHeader(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         role(self, "panel")
         self.title = role(QLabel(self.tr("Queue")), "heading")
-        self.counts = role(_Elided(), "quiet")
+        self.counts = role(ElidedLabel(), "quiet")
+        self.counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.ahead = QLabel()
         self.search = self._search()
         self.group = self._group()
@@ -71,7 +73,7 @@ class QueueHeader(QWidget):
     def show_head(self, head: Head) -> None:
         """Show how the work stands now."""
         self._head = head
-        self.counts.show_text(head.checking or head.counts)
+        self.counts.say(head.checking or head.counts)
         self.ahead.setText(head.ahead)
         self.ahead.setVisible(bool(head.ahead) and self.width() >= _WITH_TIMES)
         self.hold.setChecked(head.held)
@@ -194,28 +196,3 @@ class QueueHeader(QWidget):
 
     def _say_filter(self) -> None:
         self.filter_changed.emit(_GROUPS[self.group.currentIndex()], self.search.text())
-
-
-class _Elided(QLabel):
-    """A line that is cut where there is no room; the tool tip has all of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._whole = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def show_text(self, text: str) -> None:
-        """Show as much as there is room for."""
-        self._whole = text
-        self.setAccessibleName(text)
-        self._cut()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """There may be more room."""
-        super().resizeEvent(event)
-        self._cut()
-
-    def _cut(self) -> None:
-        cut = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
-        self.setText(cut)
-        self.setToolTip("" if cut == self._whole else self._whole)

@@ -68,11 +68,6 @@ class QueueView(QWidget):
         self._connect()
         self._show_head(queue.head)
 
-    def show_job(self, job_id: str) -> None:
-        """Select a render and bring it into view."""
-        self.header.clear_filter()
-        self.list.select([job_id])
-
     def showEvent(self, event: QShowEvent) -> None:
         """What other programs do to the queue shows while it is seen."""
         super().showEvent(event)
@@ -120,7 +115,7 @@ class QueueView(QWidget):
     def _empty(self) -> QWidget:
         page = QWidget()
         column = QVBoxLayout(page)
-        column.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addStretch(1)
         column.setSpacing(NARROW)
         self.empty_title = role(QLabel(), "heading")
         self.empty_text = role(QLabel(), "quiet")
@@ -132,6 +127,7 @@ class QueueView(QWidget):
             label_.setAlignment(Qt.AlignmentFlag.AlignCenter)
             column.addWidget(label_)
         column.addWidget(self.show_all, 0, Qt.AlignmentFlag.AlignCenter)
+        column.addStretch(1)
         column.setContentsMargins(WIDE, NARROW, WIDE, NARROW)
         return page
 

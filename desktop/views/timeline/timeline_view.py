@@ -12,7 +12,6 @@ from PySide6.QtGui import (
     QFontMetricsF,
     QPainter,
     QPaintEvent,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.presenters.timeline import Timeline
+from desktop.views.elided import ElidedLabel
 from desktop.views.icons import icon
 from desktop.views.theme import ICON, NARROW, SPACE, TIGHT, role, scaled, tokens_of
 from desktop.views.timeline.canvas import TimelineCanvas
@@ -55,7 +55,8 @@ class TimelineView(QWidget):
         self.commands = Commands(timeline, playback, self.canvas, self)
         self._guard = KeyGuard([*self.commands.play, *self.commands.trim], self)
         self._length = role(QLabel(), "heading")
-        self._cut = role(_Elided(), "warning")
+        self._cut = role(ElidedLabel(), "warning")
+        self._cut.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._scroll = QScrollBar(Qt.Orientation.Horizontal)
         policy = self._scroll.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
@@ -137,7 +138,7 @@ class TimelineView(QWidget):
         words = self._timeline.words
         self._align.setEnabled(self._timeline.ready)
         self._length.setText(words.length)
-        self._cut.show_text(words.cut)
+        self._cut.say(words.cut)
 
     def _show_scale(self) -> None:
         scale = self.canvas.scale
@@ -148,30 +149,6 @@ class TimelineView(QWidget):
         self._scroll.setValue(round(scale.start_s * _MS))
         self._scroll.blockSignals(False)
         self._scroll.setVisible(not scale.fits)
-
-
-class _Elided(QLabel):
-    """One line that gives way where there is little room; the tool tip has all of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._whole = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def show_text(self, text: str) -> None:
-        """Another text."""
-        self._whole = text
-        self.setToolTip(text)
-        self.setAccessibleName(text)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """More or less of it."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width()))
 
 
 class _Names(QWidget):

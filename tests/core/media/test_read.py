@@ -12,7 +12,6 @@ from media_samples import make_clip, number_of, numbered
 from core.errors import BadVideo
 from core.media.probe import probe_video
 from core.media.read import frames_in, glance, read_frames
-from core.media.thumbnails import middle_frame
 
 
 def test_probe(tmp_path: Path) -> None:
@@ -104,10 +103,9 @@ def test_ten_bits_and_odd_sizes(tmp_path: Path) -> None:
     assert next(read_frames(odd)).shape == (47, 63, 3)
 
 
-def test_glance_and_middle(tmp_path: Path) -> None:
+def test_a_glance_takes_frames_from_all_over_a_clip(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", numbered(48), fps=24)
     assert [number_of(f) for f in glance(clip, 4)] == [0, 12, 24, 36]
-    assert number_of(middle_frame(clip)) == 24
 
 
 def test_cut_off_in_the_middle_says_how_many_frames(tmp_path: Path) -> None:
