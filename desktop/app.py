@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from core.catalogue.demo import demo_characters, demo_motions
 from core.settings import app_version
 from desktop.build import App, build_app, build_parts
-from desktop.ending import end_within
+from desktop.ending import end_on_signals, end_within
 from desktop.model.draft import Draft
 from desktop.options import parse
 from desktop.presenters.single_instance import SingleInstance
@@ -44,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     settings = WindowSettings()
     apply_theme(settings.theme)
     app = build_app(build_parts(settings))
+    end_on_signals(application.exit, application)
     app.window.closed.connect(end_within)
     app.window.closed.connect(app.parts.close)
     app.window.closed.connect(application.quit)

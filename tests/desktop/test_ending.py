@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,27 @@ ENDS = """
 from desktop.ending import end_within
 end_within(3600)
 """
+SIGNALLED = """
+import os, signal, sys
+from PySide6.QtCore import QCoreApplication, QTimer
+from desktop.ending import end_on_signals
+app = QCoreApplication([])
+end_on_signals(app.exit, app)
+QTimer.singleShot(0, lambda: os.kill(os.getpid(), getattr(signal, sys.argv[1])))
+code = app.exec()
+print("ended in order", flush=True)
+sys.exit(code)
+"""
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -38,6 +55,13 @@ def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
 def test_an_app_that_ends_in_order_is_not_held_up() -> None:
     done = run(ENDS)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_the_app_in_order(name: str, code: int) -> None:
+    done = run(SIGNALLED, name)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "ended in order\n", "")
 
 
 def test_a_part_that_fails_to_end_does_not_keep_the_others() -> None:
