@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -12,14 +13,11 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from core.catalogue.demo import demo_characters, demo_motions
-from core.settings import app_version
-from desktop.build import App, build_app, build_parts
+from desktop.build import App, build_app
 from desktop.ending import end_on_signals, end_within
 from desktop.model.draft import Draft
 from desktop.options import parse
 from desktop.presenters.single_instance import SingleInstance
-from desktop.presenters.taskbar import name_process
-from desktop.presenters.window_settings import WindowSettings
 from desktop.views.icons import app_icon
 from desktop.views.window_commands import apply_theme
 
@@ -39,11 +37,16 @@ def run(arguments: Sequence[str]) -> int:
         code = hand_over(instance, options.files)
         if code is not None:
             return code
-    name_process()
+    if sys.platform == "win32":
+        from desktop.presenters.taskbar import name_process
+
+        name_process()
+    # Objects made at the start stay: looking for garbage among them only delays the first paint.
+    gc.disable()
     application = make_application()
-    settings = WindowSettings()
-    apply_theme(settings.theme)
-    app = build_app(build_parts(settings))
+    app = build_app()
+    # After the views: a style sheet that is there is worked through by each of them as it is made.
+    apply_theme(app.parts.settings.theme)
     end_on_signals(application.exit, application)
     app.window.closed.connect(end_within)
     app.window.closed.connect(app.parts.close)
@@ -63,7 +66,6 @@ def make_application() -> QApplication:
     """The Qt application with our name; it ends when the window is closed, dialogs or not."""
     application = QApplication([sys.argv[0]])
     application.setApplicationName("Pirouette")
-    application.setApplicationVersion(app_version())
     application.setStyle("Fusion")
     application.setWindowIcon(app_icon())
     application.setQuitOnLastWindowClosed(False)
@@ -75,7 +77,7 @@ def open_last(app: App) -> None:
     """What was open when the app ended; at the very first start a character that can be rendered at once."""
     parts = app.parts
     if not parts.projects.restore_last():
-        parts.document.restore(Draft(reference=demo_characters()[0], motion=demo_motions()[0]))
+        parts.projects.new(Draft(reference=demo_characters()[0], motion=demo_motions()[0]))
     parts.queue.open()
 
 
@@ -88,8 +90,12 @@ def begin(
         instance: the door for later starts; where it is not claimed it stays closed.
         leave: ends the app with an exit code.
     """
+    from core.settings import app_version
     from desktop.shell import Shell
 
+    gc.enable()
+    gc.freeze()
+    QApplication.setApplicationVersion(app_version())
     parts = app.parts
     parts.queue.start()
     parts.inspector.start()

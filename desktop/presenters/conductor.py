@@ -51,11 +51,11 @@ class Conductor(QObject):
 
     def _connect_projects(self) -> None:
         parts = self._parts
+        parts.projects.keep_own(lambda: parts.actions.own_draft)
         parts.projects.keep_too(self._results, self._view)
         parts.projects.results_restored.connect(self._restore_results)
         parts.projects.view_restored.connect(self._restore_view)
         parts.stage.choices_changed.connect(self._on_choices)
-        parts.intake.project_file.connect(lambda path: parts.projects.open(Path(path)))
 
     def _connect_models(self) -> None:
         parts = self._parts
@@ -84,8 +84,11 @@ class Conductor(QObject):
         return {"mode": self._parts.stage.mode}
 
     def _restore_results(self, results: Sequence[ResultFile]) -> None:
-        items = [ResultItem(one.path, one.name, one.start_s) for one in reversed(results)]
-        self._parts.stage.add_results(items)
+        """Another project is open: nothing of the one before stays."""
+        self._parts.actions.forget()
+        self._parts.timeline.clear_result()
+        items = [ResultItem(one.path, one.name, one.start_s) for one in results]
+        self._parts.stage.set_results(items)
 
     def _restore_view(self, view: Mapping[str, str | float]) -> None:
         """The mode comes back once what it shows has been opened."""

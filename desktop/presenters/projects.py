@@ -19,6 +19,7 @@ from desktop.model.project import (
     SUFFIX,
     Project,
     ResultFile,
+    is_there,
     load_project,
     missing_files,
     relinked,
@@ -74,6 +75,7 @@ class Projects(QObject):
         self._saved = document.draft
         self._told = self._closed = False
         self._keeping = threading.Lock()
+        self._draft: Callable[[], Draft] = lambda: document.draft
         self._results: Callable[[], tuple[ResultFile, ...]] = tuple
         self._view: Callable[[], dict[str, str | float]] = dict
         self._timer = QTimer(self, singleShot=True, interval=_KEEP_AFTER_MS)
@@ -88,12 +90,16 @@ class Projects(QObject):
     @property
     def edited(self) -> bool:
         """Are there changes that the file does not have?"""
-        return self._document.draft != self._saved
+        return self._draft() != self._saved
 
     @property
     def recent(self) -> list[Path]:
         """Projects opened or saved lately that are still there, the latest first."""
-        return [path for path in self._settings.paths(_RECENT) if path.is_file()]
+        return [path for path in self._settings.paths(_RECENT) if is_there(path)]
+
+    def keep_own(self, draft: Callable[[], Draft]) -> None:
+        """Where the user's draft is, while the document shows the settings of a queued job."""
+        self._draft = draft
 
     def keep_too(
         self, results: Callable[[], tuple[ResultFile, ...]], view: Callable[[], dict[str, str | float]]
@@ -105,9 +111,9 @@ class Projects(QObject):
         """Something beside the draft has changed: keep it soon."""
         self._timer.start()
 
-    def new(self) -> None:
-        """An empty project; the model chosen stays."""
-        self._take(Project(Draft(model=self._document.draft.model)), None)
+    def new(self, draft: Draft | None = None) -> None:
+        """An empty project in which the model chosen stays, or one that begins with this draft."""
+        self._take(Project(draft or Draft(model=self._document.draft.model)), None)
 
     def open(self, path: Path) -> None:
         """Read a project and make it the open one; nothing changes where it cannot be read."""
@@ -131,7 +137,7 @@ class Projects(QObject):
         except PirouetteError as error:
             self.failed.emit(error.statement(), error.action)
             return False
-        self._path, self._saved = target, self._document.draft
+        self._path, self._saved = target, self._draft()
         self._remember(target)
         self._timer.start()
         self.changed.emit()
@@ -149,7 +155,7 @@ class Projects(QObject):
             return False
         try:
             project = load_project(self._kept)
-        except BadInput as error:
+        except PirouetteError as error:
             _LOG.warning("The last project cannot be restored: %s", error.sentence())
             return False
         saved = self._saved_draft(project)
@@ -194,7 +200,7 @@ class Projects(QObject):
         self.changed.emit()
 
     def _project(self, kept: bool = False) -> Project:
-        project = Project(self._document.draft, self._results(), self._view())
+        project = Project(self._draft(), self._results(), self._view())
         if not kept:
             return project
         return replace(project, saved_as=self._path, edited=self.edited, facts=self._document.facts)

@@ -84,6 +84,8 @@ class RenderActions(QObject):
         self._busy = False
         self._editing: Edited | None = None
         self._before_editing: Draft | None = None
+        self._edited_from = 0
+        document.undo_stack.indexChanged.connect(self._on_undo)
 
     @property
     def busy(self) -> bool:
@@ -94,6 +96,11 @@ class RenderActions(QObject):
     def editing(self) -> Edited | None:
         """The job that the draft is of."""
         return self._editing
+
+    @property
+    def own_draft(self) -> Draft:
+        """The user's own, also while that of a job is shown."""
+        return self._document.draft if self._before_editing is None else self._before_editing
 
     def render(self) -> None:
         """Queue a render of the draft; ignored while the last one is still being checked."""
@@ -125,8 +132,9 @@ class RenderActions(QObject):
         """Show a job's settings, to be changed; what was there comes back with ``leave``."""
         if self._editing is None:
             self._before_editing = self._document.draft
-        self._editing = job
+        self._editing, self._edited_from = None, self._document.undo_stack.index()
         self._document.set_draft(self.tr("Edit ‘{name}’").format(name=job.name), from_request(job.request))
+        self._editing = job
         self.editing_changed.emit(job.name)
 
     def update(self) -> None:
@@ -147,10 +155,20 @@ class RenderActions(QObject):
         """Stop editing: the job stays as it was, and so does the draft of before."""
         if self._editing is None:
             return
-        before, self._before_editing, self._editing = self._before_editing, None, None
-        if before is not None:
-            self._document.set_draft(self.tr("Leave editing"), before)
-        self.editing_changed.emit(None)
+        before = self.own_draft
+        self.forget()
+        self._document.set_draft(self.tr("Leave editing"), before)
+
+    def forget(self) -> None:
+        """The draft is not the job's any more: another project was opened, or the editing was undone."""
+        if self._editing is not None:
+            self._editing = self._before_editing = None
+            self.editing_changed.emit(None)
+
+    def _on_undo(self, index: int) -> None:
+        """Undone as far as before the job's settings came."""
+        if index <= self._edited_from:
+            self.forget()
 
     def _with_seed(self) -> Draft:
         """The draft, with another seed unless it is locked; the window shows the one that is used."""

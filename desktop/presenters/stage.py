@@ -205,10 +205,10 @@ class Stage(QObject):
             self.look_at(path)
             self._user_chose = asked
 
-    def add_results(self, items: Sequence[ResultItem]) -> None:
-        """Results of earlier days, oldest first: they can be chosen, and nothing else happens."""
-        self._results.add(items)
-        self._refresh()
+    def set_results(self, items: Sequence[ResultItem]) -> None:
+        """The results of another project, newest first: they can be chosen, and nothing else happens."""
+        self._waiting = self._play_next = None
+        self._results.replace(items)
 
     def look_at(self, path: Path) -> None:
         """Turn to a result and play it from its start."""
@@ -369,8 +369,11 @@ class Stage(QObject):
             if possible != self._mode:
                 self._mode = possible
                 self.mode_changed.emit(possible)
-        if self._waiting in self._seen_results():
+        seen = self._seen_results()
+        if self._waiting in seen:
             self._waiting = None
+        for path in seen:
+            self._results.look_once(path)
         self._set_clock()
         live = self._live and self._mode != "wipe"
         self._slots.fill(self._mode, self._document.facts, self.shown, self.compared, live)

@@ -49,6 +49,7 @@ class Results(QObject):
         self._background = background
         self._shown: Path | None = None
         self._compared: Path | None = None
+        self._asked: set[Path] = set()
         self.items: tuple[ResultItem, ...] = ()
 
     @property
@@ -76,6 +77,18 @@ class Results(QObject):
             self.items = (item, *others)[:_MOST]
         self.changed.emit()
 
+    def replace(self, given: Iterable[ResultItem]) -> None:
+        """Have these instead, newest first; the first one is A."""
+        self.items = tuple(given)[:_MOST]
+        self._shown = self._compared = None
+        self._asked.clear()
+        self.changed.emit()
+
+    def look_once(self, path: Path) -> None:
+        """Find out about a file that is on the stage now, unless that was done."""
+        if path not in self._asked:
+            self._look(path)
+
     def show(self, path: Path) -> None:
         """Make a file A. If it was B, the two change places."""
         if path == self._compared:
@@ -98,6 +111,7 @@ class Results(QObject):
         self.changed.emit()
 
     def _look(self, path: Path) -> None:
+        self._asked.add(path)
         self._background.run(
             lambda: _length_of(path),
             lambda found: self._found(path, duration_s=found[0], has_sound=found[1], trouble=None),

@@ -77,6 +77,8 @@ class Window(QMainWindow):
         settings.set_bytes("layout", self.saveState())
         settings.set_bytes("columns", self._columns.saveState())
         settings.set_bytes("middle", self._middle.saveState())
+        for name, side in self._sides():
+            settings.set_flag(f"{name}_hidden", side.isHidden())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Gone from the screen at once; the engine may take a few seconds to stop."""
@@ -163,3 +165,8 @@ class Window(QMainWindow):
         self.restoreState(settings.bytes("layout"))
         self._columns.restoreState(settings.bytes("columns"))
         self._middle.restoreState(settings.bytes("middle"))
+        for name, side in self._sides():
+            side.setHidden(settings.flag(f"{name}_hidden"))
+
+    def _sides(self) -> tuple[tuple[str, QWidget], ...]:
+        return ("library", self.library), ("inspector", self.inspector), ("queue", self.dock)

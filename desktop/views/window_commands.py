@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, Qt, QUrl
+from PySide6.QtCore import QObject, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
 
@@ -65,6 +65,11 @@ class WindowCommands(QObject):
         apply_theme(chosen)
         self._window.menus.show_theme(chosen)
 
+    def _on_system_theme(self) -> None:
+        """The desktop has turned dark or light, perhaps by the time of day."""
+        if self._parts.settings.theme == "system":
+            apply_theme("system")
+
     def _connect_files(self) -> None:
         projects, menus = self._parts.projects, self._window.menus
         menus.on(
@@ -85,6 +90,7 @@ class WindowCommands(QObject):
         intake = self._parts.intake
         intake.pairs_wanted.connect(self._ask_for_pairs)
         intake.settings_found.connect(self._show_difference)
+        intake.project_file.connect(lambda path: self._open_project(Path(path)))
         intake.queue_file.connect(lambda path: self._parts.queue.actions.import_file(Path(path)))
         self._show_recent()
 
@@ -96,12 +102,16 @@ class WindowCommands(QObject):
             ("toggle_inspector", window.inspector),
             ("toggle_queue", window.dock),
         ):
+            menus[name].setChecked(not view.isHidden())
             menus[name].toggled.connect(view.setVisible)
         for chosen in ("system", "light", "dark"):
             menus[f"theme_{chosen}"].triggered.connect(
                 lambda _=False, chosen=chosen: self.choose_theme(chosen)
             )
         menus.show_theme(self._parts.settings.theme)
+        turned = QGuiApplication.styleHints().colorSchemeChanged
+        turned.connect(self._on_system_theme)
+        window.closed.connect(lambda: turned.disconnect(self._on_system_theme))
         menus.add("play", window.timeline.menu_actions)
         menus.add("view", list(window.stage.mode_actions.values()))
         window.stage.share_actions(window.timeline.menu_actions)
@@ -175,22 +185,26 @@ class WindowCommands(QObject):
         return bool(chosen) and self._parts.projects.save(Path(chosen))
 
     def _may_leave(self) -> bool:
-        """Unsaved changes of a project with a file are asked about."""
+        """Unsaved changes are asked about, also those of a project that has no file yet."""
         projects = self._parts.projects
-        if projects.path is None or not projects.edited:
+        if not projects.edited:
             return True
+        name = self._untitled() if projects.path is None else projects.path.stem
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(
             self._window,
             self.tr("Unsaved changes"),
-            self.tr("Save the changes of “{name}” first?").format(name=projects.path.stem),
+            self.tr("Save the changes of “{name}” first?").format(name=name),
             buttons.Save | buttons.Discard | buttons.Cancel,
         )
         if answer == buttons.Save:
-            return projects.save()
+            return self._save()
         return bool(answer == buttons.Discard)
 
     def _relink(self, missing: Sequence[Path]) -> None:
+        if not self._window.isVisible():  # at the start: once there is a window for it to lie on
+            QTimer.singleShot(0, self._window, lambda: self._relink(missing))
+            return
         from desktop.views.relink_dialog import RelinkDialog
 
         dialog = RelinkDialog(missing, self._window)
@@ -232,8 +246,11 @@ class WindowCommands(QObject):
 
     def _show_title(self) -> None:
         projects = self._parts.projects
-        name = self.tr("Untitled") if projects.path is None else projects.path.stem
+        name = self._untitled() if projects.path is None else projects.path.stem
         self._window.set_project(name, projects.path is not None and projects.edited)
+
+    def _untitled(self) -> str:
+        return self.tr("Untitled")
 
     def _shortcuts(self) -> None:
         from desktop.views.shortcuts_dialog import ShortcutsDialog
@@ -272,11 +289,12 @@ def apply_theme(chosen: ThemeChoice) -> None:
     """Give the app its colours."""
     app = QApplication.instance()
     assert isinstance(app, QApplication)
-    if chosen == "system":
-        dark = QGuiApplication.styleHints().colorScheme().name == "Dark"
-    else:
-        dark = chosen == "dark"
-    theme.apply(app, dark)
+    theme.apply(app, system_is_dark() if chosen == "system" else chosen == "dark")
+
+
+def system_is_dark() -> bool:
+    """Whether the desktop is dark just now."""
+    return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
 
 def _show_folder(folder: Path) -> None:

@@ -133,9 +133,18 @@ def test_a_result_that_vanished_says_so(desk: Desk) -> None:
 
 def test_fifty_results_are_kept(desk: Desk) -> None:
     items = [ResultItem(Path(f"{number}.mp4"), str(number), 0.0) for number in range(60)]
-    desk.stage.add_results(items)
-    assert [item.name for item in desk.stage.results] == [str(number) for number in range(59, 9, -1)]
+    desk.finish("of another project")
+    desk.qtbot.keyClick(desk.view.canvas, Qt.Key.Key_2)
+    desk.stage.set_results(items)
+    assert [item.name for item in desk.stage.results] == [str(number) for number in range(50)]
     assert desk.stage.mode == "driving"
+
+
+def test_a_result_of_an_earlier_day_has_its_own_span(desk: Desk) -> None:
+    one = desk.finish("one", start_s=0.5, frames=17)
+    desk.stage.set_results([ResultItem(one, "one", 0.5)])
+    desk.qtbot.waitUntil(lambda: desk.clock.range_s == (0.5, 0.5 + 17 / 16))
+    assert desk.stage.shown.duration_s == 17 / 16
 
 
 def test_a_preview_comes_to_the_front_loops_and_gives_way_to_the_result(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from desktop.views.queue.banner import QueueBanner
 from desktop.views.queue.error_panel import ErrorPanel, way_words
 from desktop.views.queue.header import QueueHeader
 from desktop.views.queue.queue_list import QueueList
-from desktop.views.theme import NARROW, WIDE, role
+from desktop.views.theme import TIGHT, WIDE, role
 
 if TYPE_CHECKING:
     from desktop.presenters.thumbnails import Thumbnails
@@ -116,7 +116,7 @@ class QueueView(QWidget):
         page = QWidget()
         column = QVBoxLayout(page)
         column.addStretch(1)
-        column.setSpacing(NARROW)
+        column.setSpacing(TIGHT)
         self.empty_title = role(QLabel(), "heading")
         self.empty_text = role(QLabel(), "quiet")
         self.empty_text.setWordWrap(True)
@@ -128,7 +128,7 @@ class QueueView(QWidget):
             column.addWidget(label_)
         column.addWidget(self.show_all, 0, Qt.AlignmentFlag.AlignCenter)
         column.addStretch(1)
-        column.setContentsMargins(WIDE, NARROW, WIDE, NARROW)
+        column.setContentsMargins(WIDE, 0, WIDE, 0)
         return page
 
     def _show_head(self, head: Head) -> None:

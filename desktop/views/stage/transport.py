@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from desktop.presenters.stage import Stage
 from desktop.presenters.stage_clock import place
 from desktop.views.icons import icon
-from desktop.views.theme import ICON, NARROW, SPACE, TIGHT, role
+from desktop.views.theme import ICON, NARROW, TIGHT, role
 
 if TYPE_CHECKING:
     from desktop.presenters.playback import Playback
@@ -58,6 +58,19 @@ class Transport(QFrame):
         self.full.setAccessibleName(name)
         self.full.setToolTip(name)
 
+    def minimumSizeHint(self) -> QSize:
+        """Without what may give way."""
+        hint = super().minimumSizeHint()
+        return hint if self.volume.isHidden() else QSize(hint.width() - self._spare_width(), hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window the volume gives way: to mute is what one needs first."""
+        super().resizeEvent(event)
+        self.volume.setVisible(self.width() >= self.minimumSizeHint().width() + self._spare_width())
+
+    def _spare_width(self) -> int:
+        return self.volume.width() + TIGHT
+
     def _build(self) -> None:
         playback = self._playback
         self.start = self._button("to-start", self.tr("To the start (Home)"), self._to_start)
@@ -100,7 +113,7 @@ class Transport(QFrame):
         row.setSpacing(TIGHT)
         for button in (self.start, self.back, self.play, self.on, self.end, self.loop):
             row.addWidget(button)
-        row.addSpacing(SPACE)
+        row.addSpacing(NARROW)
         row.addWidget(self.time)
         row.addWidget(self.speed)
         row.addStretch(1)
