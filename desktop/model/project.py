@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -23,6 +24,7 @@ SCHEMA: Final = 1
 # A project holds settings and names; one of this size is something else.
 LARGEST_BYTES: Final = 4 * 2**20
 MOST_RESULTS: Final = 200
+_LARGEST_NUMBER: Final = 2**64
 _FILES: Final = ("reference", "motion", "keypoints", "reference_keypoints", "sound_from")
 
 
@@ -62,7 +64,8 @@ def save_project(project: Project, path: Path) -> None:
     Raises:
         DiskError: the file cannot be written.
     """
-    text = json.dumps(_to_json(project, path.parent), ensure_ascii=False, indent=2, allow_nan=False)
+    # Plain letters alone: names of files on Linux may hold bytes that are no text in UTF-8.
+    text = json.dumps(_to_json(project, path.parent), indent=2, allow_nan=False)
     with written_beside(path) as beside:
         beside.write_text(text + "\n", encoding="utf-8")
 
@@ -95,17 +98,25 @@ def load_project(path: Path) -> Project:
 def missing_files(draft: Draft) -> tuple[Path, ...]:
     """Inputs that are not where the draft says, in the order of its fields."""
     given = [getattr(draft, name) for name in _FILES] + [Path(lora.path) for lora in draft.loras]
-    return tuple(dict.fromkeys(path for path in given if path is not None and not path.exists()))
+    return tuple(dict.fromkeys(path for path in given if path is not None and not is_there(path)))
+
+
+def is_there(path: Path) -> bool:
+    """A path that one may not look at, or that is none, leads to nothing."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def relinked(draft: Draft, missing: Path, found: Path) -> Draft:
     """The draft with one missing file replaced; others that are missing are looked for beside it."""
 
     def look(path: Path | None) -> Path | None:
-        if path is None or path.exists():
+        if path is None or is_there(path):
             return path
         beside = found.parent / path.name
-        return found if path == missing else beside if beside.exists() else path
+        return found if path == missing else beside if is_there(beside) else path
 
     values: dict[str, Any] = {name: look(getattr(draft, name)) for name in _FILES}
     loras = tuple(replace(lora, path=str(look(Path(lora.path)))) for lora in draft.loras)
@@ -122,7 +133,8 @@ def _read(path: Path) -> dict[str, Any]:
                 limit=f"{LARGEST_BYTES} bytes",
                 action="Open a .pirouette file.",
             )
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except OSError as error:
         raise BadInput(
             f"{path.name} cannot be opened: {error.strerror}.", value=path, action="Check the path."
@@ -132,6 +144,20 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise _damaged(path, "not a project")
     return data
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number to work with")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST_NUMBER:
+        raise ValueError(f"{text[:20]}… is too large")
+    return value
 
 
 def _damaged(path: Path, what: str) -> BadInput:

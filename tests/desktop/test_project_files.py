@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +51,32 @@ def test_what_is_saved_comes_back(project: Project, tmp_path: Path) -> None:
     save_project(project, path)
     assert load_project(path) == project
     assert str(tmp_path) not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "1" + 400 * "0"])
+def test_numbers_that_nothing_can_work_with_are_refused(
+    project: Project, tmp_path: Path, number: str
+) -> None:
+    path = tmp_path / "dance.pirouette"
+    save_project(project, path)
+    text = path.read_text(encoding="utf-8")
+    for name in ("start_s", "strength", "position_s"):
+        path.write_text(re.sub(rf'"{name}": [\d.]+', f'"{name}": {number}', text), encoding="utf-8")
+        with pytest.raises(BadInput, match="no project"):
+            load_project(path)
+
+
+def test_a_name_that_is_no_text_comes_back(tmp_path: Path) -> None:
+    motion = Path(os.fsdecode(os.fsencode(tmp_path) + b"/step \xff.mp4"))
+    path = tmp_path / "dance.pirouette"
+    save_project(Project(Draft(motion=motion)), path)
+    assert load_project(path).draft.motion == motion
+
+
+def test_a_name_that_no_file_can_have_counts_as_missing(tmp_path: Path) -> None:
+    motion = tmp_path / (5000 * "a")
+    assert missing_files(Draft(motion=motion)) == (motion,)
+    assert relinked(Draft(motion=motion), motion, tmp_path).motion == tmp_path
 
 
 def test_a_moved_folder_keeps_working(project: Project, tmp_path: Path) -> None:
