@@ -30,7 +30,7 @@ class IntakeWords(QObject):
         """What these files are for, by their names; folders are told from files where a name says nothing."""
         kinds = Counter(kind_by_name(path) for path in paths)
         unknown = [path for path in paths[:_MOST_ASKED] if kind_by_name(path) == "unknown"]
-        folders = [path for path in unknown if path.is_dir()]
+        folders = [path for path in unknown if _is_folder(path)]
         pictures, motions = kinds["picture"], kinds["motion"]
         if folders:
             return OverlayText(
@@ -188,3 +188,11 @@ class IntakeWords(QObject):
 
     def _refused(self, headline: str, detail: str) -> OverlayText:
         return OverlayText(headline, detail, "error", is_refused=True)
+
+
+def _is_folder(path: Path) -> bool:
+    """Not where one may not look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -275,6 +275,12 @@ def test_a_folder_is_told_from_a_file_without_a_suffix(parts: Parts, tmp_path: P
     assert (folder.headline, folder.is_refused, file.is_refused) == ("Folder", False, True)
 
 
+def test_a_name_that_no_file_can_have_is_refused_under_the_mouse(parts: Parts, tmp_path: Path) -> None:
+    text = parts.intake.sentence(urls(tmp_path / (5000 * "a")))
+    assert text is not None
+    assert text.is_refused
+
+
 def test_thousands_of_names_are_counted_and_too_many_refused(parts: Parts, tmp_path: Path) -> None:
     address = QUrl.fromLocalFile(str(tmp_path / "a.png"))
     data = QMimeData()
