@@ -112,3 +112,6 @@ class ProxyMaker:
             _LOG.debug("The copy of %s is not wanted any more", wanted.path.name)
         except PirouetteError as error:
             _LOG.warning("No copy for scrubbing of %s: %s", wanted.path.name, error.sentence())
+        except Exception:  # the clip is gone by now, say: others want their copies
+            _LOG.exception("No copy for scrubbing of %s", wanted.path.name)
+            wanted.proxy.close()
