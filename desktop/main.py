@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forget_opencv_plugins(os.environ)
     skip_feature_search()
     from desktop.app import run
+    from desktop.log import keep_log
 
+    keep_log()
     return run(sys.argv[1:] if arguments is None else arguments)
 
 
