@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from core.errors import EngineError, PirouetteError
 
@@ -43,7 +43,9 @@ class Background(QObject):
         self._numbers: dict[str, int] = {}
         self._waiting: dict[str, Future[Any]] = {}
         self._closed = False
-        self._done.connect(self._tell)
+        # Queued even where the work is done before anybody waits for it: then this thread itself says so, and
+        # whoever asked would be told in the middle of asking.
+        self._done.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     def run(
         self,
