@@ -18,6 +18,7 @@ CODES = {
     "OutOfMemory": 3,
     "DiskError": 4,
     "NetworkError": 5,
+    "NoAccess": 5,
     "Cancelled": 130,
     "Paused": 130,
 }
