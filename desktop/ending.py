@@ -47,7 +47,8 @@ def end_on_signals(leave: Callable[[int], None], parent: QObject) -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda _number, _frame: None)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, lambda _number, _frame: None)
     watch = QSocketNotifier(reading, QSocketNotifier.Type.Read, parent)
     watch.activated.connect(lambda _socket, _type: leave(_SIGNALLED + os.read(reading, 1)[0]))
 

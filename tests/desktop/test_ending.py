@@ -64,6 +64,13 @@ def test_a_signal_ends_the_app_in_order(name: str, code: int) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (code, "ended in order\n", "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_that_the_app_was_started_to_ignore_is_ignored() -> None:
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    later = SIGNALLED.replace("code = app.exec()", "QTimer.singleShot(50, app.quit)\ncode = app.exec()")
+    assert run(ignoring + later, "SIGHUP").returncode == 0
+
+
 def test_a_part_that_fails_to_end_does_not_keep_the_others() -> None:
     ended: list[str] = []
 
