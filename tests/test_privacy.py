@@ -12,16 +12,27 @@ import pytest
 from core.catalogue.entries import MINI_DIR_VARIABLE
 
 OPEN_AND_CLOSE = """
-import sys
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
-from desktop.main import build_window
+from PySide6.QtTest import QTest
+from desktop.app import begin, is_filled, make_application, open_last
+from desktop.build import build_app
+from desktop.options import parse
+from desktop.presenters.single_instance import SingleInstance
 
-app = QApplication([])
-window = build_window()
-window.show()
-QTimer.singleShot(0, window.close)
-app.exec()
+application = make_application()
+app = build_app()
+app.window.closed.connect(app.parts.close)
+open_last(app)
+app.window.show()
+begin(app, parse([]), SingleInstance(), lambda code: None)
+parts = app.parts
+for _ in range(2000):
+    QTest.qWait(10)
+    found = parts.pose.fitted is not None and parts.pose.fitted.complete
+    if found and is_filled(app) and parts.machine.machine and parts.inspector.estimate.plan:
+        break
+else:
+    print("never filled")
+app.window.close()
 """
 
 
@@ -40,12 +51,13 @@ def test_the_guard_stops_child_processes() -> None:
     assert "nothing may talk" in done.stderr
 
 
-def test_the_window_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_window_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.json").write_text('{"native_area": 4096, "native_frames": 33}')
     monkeypatch.setenv(MINI_DIR_VARIABLE, str(tmp_path))
     done = run(OPEN_AND_CLOSE)
     assert done.returncode == 0, done.stderr
     assert "nothing may talk" not in done.stderr
+    assert not done.stdout
 
 
 @pytest.mark.parametrize(
