@@ -14,6 +14,7 @@ from desktop.model.draft import Draft, selection_of
 from desktop.model.facts import Facts
 from desktop.model.project import ResultFile
 from desktop.presenters.parts import Parts
+from desktop.presenters.queue_head import Overall
 from desktop.presenters.stage_results import ResultItem
 
 
@@ -44,6 +45,7 @@ class Conductor(QObject):
         queue.failed.connect(self._on_failed)
         queue.preview.connect(self._on_preview)
         queue.current_changed.connect(self._on_current)
+        queue.progress_changed.connect(self._on_progress)
         queue.edit_asked.connect(parts.actions.edit)
         queue.show_asked.connect(self._on_show)
         parts.intake.queue_wanted.connect(parts.actions.render_pairs)
@@ -130,7 +132,14 @@ class Conductor(QObject):
         self._parts.pose.set_allowed(job_id is None)
         if self._previewed and job_id != self._previewed:
             self._parts.stage.end_preview(self._previewed, frozen=True)
+            self._parts.timeline.clear_result()
             self._previewed = ""
+
+    def _on_progress(self, overall: Overall) -> None:
+        """The result's track fills as far as the render is, once there are pictures of it."""
+        if self._previewed and overall.fraction is not None:
+            timeline, track = self._parts.timeline, self._parts.timeline.result
+            timeline.show_result_progress(int(overall.fraction * track.frames), track.frames, track.start_s)
 
     def _on_preview(self, job_id: str, shown: Any) -> None:
         self._previewed = job_id
