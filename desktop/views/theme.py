@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QFont, QPalette
@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QApplication, QWidget
 from core.settings import resources
 
 Marked = TypeVar("Marked", bound=QWidget)
-ThemeName = Literal["system", "light", "dark"]
 
 # Distances in device-independent pixels.
 TIGHT: Final = 4
