@@ -82,8 +82,13 @@ class Intake(QObject):
         """List files in the library; a single reference or motion is chosen as well."""
         self._sort(paths, self._on_added)
 
-    def take_mime(self, data: QMimeData) -> bool:
-        """Use what was dropped or pasted; false, with a reason, where there is nothing to use."""
+    def take_mime(self, data: QMimeData | None) -> bool:
+        """Use what was dropped or pasted; false, with a reason, where there is nothing to use.
+
+        Args:
+            data: None where the clipboard has nothing at all.
+        """
+        data = data or QMimeData()
         urls = data.urls() if data.hasUrls() else []
         paths = paths_in_text(data.text()) if data.hasText() and not urls else ()
         if any(url.isLocalFile() for url in urls):

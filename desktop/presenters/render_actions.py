@@ -82,6 +82,7 @@ class RenderActions(QObject):
         super().__init__(parent)
         self._document, self._queue, self._new_seed = document, queue, new_seed
         self._busy = False
+        self._next: list[Sequence[tuple[Path, Path]]] = []
         self._editing: Edited | None = None
         self._before_editing: Draft | None = None
         self._edited_from = 0
@@ -116,7 +117,10 @@ class RenderActions(QObject):
 
     def render_pairs(self, pairs: Sequence[tuple[Path, Path]]) -> None:
         """Queue one render for each (reference, motion), with the other settings of the draft."""
-        if self._busy or not pairs:
+        if not pairs:
+            return
+        if self._busy:  # somebody chose them: they come as soon as the check before is over
+            self._next.append(pairs)
             return
         base = self._with_seed()
         requests = []
@@ -185,14 +189,21 @@ class RenderActions(QObject):
     def _on_queued(self, job_ids: list[str]) -> None:
         self._set_busy(False)
         self.queued.emit(job_ids)
+        self._go_on()
 
     def _on_updated(self) -> None:
         self._set_busy(False)
         self.leave()
+        self._go_on()
 
     def _on_failed(self, error: PirouetteError) -> None:
         self._set_busy(False)
         self.failed.emit(error.statement(), error.action)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._next:
+            self.render_pairs(self._next.pop(0))
 
     def _set_busy(self, busy: bool) -> None:
         self._busy = busy

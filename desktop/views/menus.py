@@ -133,8 +133,6 @@ class Menus(QObject):
             Command("toggle_library", self.tr("&Library"), "Ctrl+1"),
             Command("toggle_inspector", self.tr("&Inspector"), "Ctrl+2"),
             Command("toggle_queue", self.tr("&Queue"), "Ctrl+3"),
-            None,
-            Command("full_screen", self.tr("Stage on &full screen"), "F11", "full-screen"),
         )
         for name in ("toggle_library", "toggle_inspector", "toggle_queue"):
             self._actions[name].setCheckable(True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from desktop.views.icons import icon
@@ -17,15 +17,20 @@ _ICONS: Final[dict[Kind, str]] = {"error": "error", "caution": "warning", "note"
 class MessageBar(QFrame):
     """Hidden until something is told; the newest message replaces the one before.
 
+    Args:
+        passing_s: after how many seconds what is no error and has no button goes by itself; 0: never.
+
     Signals:
         acted: the button of the message was pressed.
     """
 
     acted = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, passing_s: float = 0.0) -> None:
         super().__init__(parent)
         self._kind: Kind = "note"
+        self._passing = QTimer(self, singleShot=True, interval=round(1000 * passing_s))
+        self._passing.timeout.connect(self.hide)
         self._sign = QLabel()
         self.text = QLabel(wordWrap=True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -65,6 +70,10 @@ class MessageBar(QFrame):
             label.style().polish(label)
         self._draw_sign()
         self.show()
+        if self._passing.interval() and kind != "error" and not button:
+            self._passing.start()
+        else:
+            self._passing.stop()
 
     def changeEvent(self, event: QEvent) -> None:
         """The sign follows the theme."""

@@ -26,6 +26,7 @@ _USUAL: Final = QSize(1400, 900)
 _COLUMNS: Final = (240, 820, 340)
 _MIDDLE: Final = (520, 220)
 _QUEUE_HEIGHT: Final = 190
+_PASSING_S: Final = 10.0
 
 
 class Window(QMainWindow):
@@ -41,10 +42,10 @@ class Window(QMainWindow):
         super().__init__()
         self._parts = parts
         self._project, self._edited = "", False
-        self._gone = False
+        self._gone = self._laid_out = False
         self.setMinimumSize(_SMALLEST)
         self.menus = Menus(self, parts.document.undo_stack)
-        self.messages = MessageBar()
+        self.messages = MessageBar(passing_s=_PASSING_S)
         self.library = LibraryView(parts.library, parts.thumbnails, parts.intake)
         self.stage = StageView(parts.stage, parts.playback)
         self.timeline = TimelineView(parts.timeline, parts.playback)
@@ -103,6 +104,9 @@ class Window(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         """Back on the screen."""
         super().showEvent(event)
+        if not self._laid_out:
+            self._laid_out = True
+            self.resizeDocks([self.dock], [_QUEUE_HEIGHT], Qt.Orientation.Vertical)
         self._tell_seen()
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -156,13 +160,12 @@ class Window(QMainWindow):
         self.dock.setTitleBarWidget(QWidget())
         self.dock.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.dock)
-        self.resizeDocks([self.dock], [_QUEUE_HEIGHT], Qt.Orientation.Vertical)
 
     def _restore(self) -> None:
         settings = self._parts.settings
         if not self.restoreGeometry(settings.bytes("geometry")):
             self.resize(self.sizeHint())
-        self.restoreState(settings.bytes("layout"))
+        self._laid_out = self.restoreState(settings.bytes("layout"))
         self._columns.restoreState(settings.bytes("columns"))
         self._middle.restoreState(settings.bytes("middle"))
         for name, side in self._sides():

@@ -96,7 +96,6 @@ class WindowCommands(QObject):
 
     def _connect_view(self) -> None:
         window, menus = self._window, self._window.menus
-        menus.on(full_screen=window.stage.toggle_full_screen)
         for name, view in (
             ("toggle_library", window.library),
             ("toggle_inspector", window.inspector),
@@ -113,7 +112,7 @@ class WindowCommands(QObject):
         turned.connect(self._on_system_theme)
         window.closed.connect(lambda: turned.disconnect(self._on_system_theme))
         menus.add("play", window.timeline.menu_actions)
-        menus.add("view", list(window.stage.mode_actions.values()))
+        menus.add("view", [*window.stage.mode_actions.values(), window.stage.full_screen_action])
         window.stage.share_actions(window.timeline.menu_actions)
         self._conductor.told.connect(self._tell)
 

@@ -131,6 +131,19 @@ def test_pairs_share_settings_but_not_the_keypoints_of_one(
     assert (second.motion.path, second.preset) == (str(other), "quality")
 
 
+def test_pairs_that_are_chosen_during_a_check_come_after_it(
+    document: Document, actions: RenderActions, queue: Queue, picture: Path, motion: Path
+) -> None:
+    document.change("Inputs", reference=picture, motion=motion)
+    actions.render()
+    actions.render_pairs([(picture, motion), (motion, picture)])
+    assert len(queue.taken) == 1
+    queue.refuse()
+    assert [len(requests) for requests in queue.taken] == [1, 2]
+    queue.answer()
+    assert not actions.busy
+
+
 def test_editing_a_job_and_leaving_gives_the_draft_back(
     document: Document, actions: RenderActions, queue: Queue, picture: Path, motion: Path
 ) -> None:

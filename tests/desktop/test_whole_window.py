@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, Qt, QUrl
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 from whole_app import opened_app
@@ -17,7 +17,10 @@ from desktop.build import App
 from desktop.model.draft import Draft
 from desktop.model.project import Project, ResultFile, load_project, save_project
 from desktop.views.relink_dialog import RelinkDialog
+from desktop.views.stage.full_screen import FullScreen
 from desktop.views.theme import DARK, LIGHT, tokens_of
+
+_WINDOW = Qt.ShortcutContext.WindowShortcut
 
 
 class Job:
@@ -186,3 +189,46 @@ def test_nothing_is_cut_off_in_the_smallest_window(app: App) -> None:
     window.resize(1400, 900)
     QApplication.processEvents()
     assert transport.volume.isVisible()
+
+
+def test_the_queue_has_room_for_rows_before_the_first_one_comes(app: App) -> None:
+    app.window.resize(1400, 900)
+    QApplication.processEvents()
+    assert 180 <= app.window.dock.height() <= 200
+
+
+def test_an_empty_clipboard_is_told_and_what_is_told_passes_unless_it_is_an_error(
+    app: App, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bar = app.window.messages
+    app.parts.stage.refused.emit("There is no clip to play.")
+    assert bar.isVisible()
+    bar.findChild(QTimer).setInterval(1)
+    app.parts.stage.refused.emit("There is no clip to play.")
+    qtbot.waitUntil(bar.isHidden)
+    monkeypatch.setattr(QGuiApplication.clipboard(), "mimeData", lambda: None, raising=False)
+    qtbot.waitUntil(app.window.isActiveWindow)
+    qtbot.keyClick(app.window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert bar.isVisible()
+    assert bar.kind == "error"
+    qtbot.wait(50)
+    assert bar.isVisible()
+
+
+def test_f11_enters_and_escape_leaves_full_screen_and_keys_go_to_the_window_again(
+    app: App, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(app.window.isActiveWindow)
+    qtbot.keyClick(app.window, Qt.Key.Key_F11)
+    assert app.parts.stage.full_screen
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeWindow(), FullScreen))
+    qtbot.keyClick(QApplication.activeWindow(), Qt.Key.Key_Escape)
+    qtbot.waitUntil(app.window.isActiveWindow)
+    assert QApplication.focusWidget() is app.window.stage.canvas
+
+
+def test_no_two_commands_have_the_same_key(app: App) -> None:
+    actions = [one for one in app.window.findChildren(QAction) if one.shortcutContext() == _WINDOW]
+    keys = [key.toString() for action in actions for key in action.shortcuts()]
+    assert len(keys) > 20
+    assert len(keys) == len(set(keys))

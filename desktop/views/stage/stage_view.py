@@ -50,7 +50,7 @@ class StageView(QWidget):
         self.invite = Invite(self.canvas)
         self.arrived = role(QPushButton(parent=self.canvas), "primary")
         self.mode_actions = {mode: self._mode_action(number, mode) for number, mode in enumerate(MODES, 1)}
-        self.full_screen_action = QAction(icon("full-screen"), self.tr("Full screen"), self)
+        self.full_screen_action = QAction(icon("full-screen"), self.tr("Stage on &full screen"), self)
         self.full_screen_action.setShortcuts([QKeySequence("F"), QKeySequence("F11")])
         self.fit_action = QAction(icon("zoom-fit"), self.tr("Show all of the picture"), self)
         self._rows = QVBoxLayout(self)
@@ -176,5 +176,7 @@ class StageView(QWidget):
         self.transport.show_full_screen(False)
         full.hide()
         full.deleteLater()
+        if self.window().isVisible():
+            self.window().activateWindow()  # keys go on where they went, also without a window manager
         self.canvas.show()
         self.canvas.setFocus()
