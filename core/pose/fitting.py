@@ -33,7 +33,7 @@ class Fitting:
     reference: Path | None = None
     picture: NDArray[np.uint8] | None = None
     keypoints: Path | None = None
-    settings: PoseSettings = PoseSettings(align="off", smoothing=0.0, bridge=False)  # noqa: RUF009 (frozen)
+    settings: PoseSettings = PoseSettings(align="off", smoothing=0.0, bridge=False)
     edits: tuple[PoseEdit, ...] = ()
     fill: bool = True
     sha256: str | None = None

@@ -52,7 +52,7 @@ def make(module: str, name: str, theme: str, out: Path) -> None:
     application = QApplication.instance() or make_application()
     apply_theme(theme)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["PIROUETTE_HOME"] = str(Path(scratch) / "home")
+        os.environ["PIROUETTE_HOME"] = scratch
         build: Callable[[Path], QWidget] = importlib.import_module(f"scenes.{module}").SCENES[name]
         widget = build(Path(scratch))
         widget.show()

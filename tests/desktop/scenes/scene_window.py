@@ -54,7 +54,7 @@ def _settle(seconds: float = 1.0) -> None:
 def _render(app: App, reference: int, motion: int) -> None:
     parts = app.parts
     done: list[object] = []
-    parts.queue.finished.connect(done.append)
+    parts.queue.finished.connect(lambda *news: done.append(news))
     parts.document.change("Inputs", reference=demo_characters()[reference], motion=demo_motions()[motion])
     _settle()
     _until(lambda: not parts.inspector.blocked(), "estimate")
