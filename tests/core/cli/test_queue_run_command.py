@@ -268,6 +268,7 @@ def test_a_render_whose_terminal_is_closed_keeps_its_state(
     job = add(capsys, *files, "--steps", str(STEPS))
     pid, screen = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
         os.execv(sys.executable, [sys.executable, "-m", "core.cli", "queue", "run"])
     with os.fdopen(screen, "rb", 0) as shown:
         read_until(shown, rb"sampling .* [2-9]/%d" % STEPS)
