@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.catalogue.demo import demo_characters, demo_motions
 from core.errors import PirouetteError
-from core.settings import places
+from core.settings import places, queue_folder
 from desktop.model.draft import Draft
 from desktop.model.library_items import (
     KINDS,
@@ -161,9 +161,10 @@ class Library(QObject):
         self.model(kind).set_items([*own, *shipped])
 
     def _on_draft(self, draft: Draft) -> None:
-        """Also files that came with a project or a result are recent ones now."""
+        """Files that came with a project or a result are recent ones, too; copies in the queue are not."""
+        copies = queue_folder()
         for kind, path in (("reference", draft.reference), ("motion", draft.motion)):
-            if path is not None:
+            if path is not None and not path.is_relative_to(copies):
                 self.remember("reference" if kind == "reference" else "motion", [path])
         self._mark(draft)
 

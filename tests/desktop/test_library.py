@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from core.catalogue.demo import demo_characters, demo_motions
+from core.settings import places
 from desktop.model.library_items import MOST_RECENT, name_of, read_recent, with_recent
 from desktop.presenters.library_model import ITEM_ROLE
 from desktop.views.library.item_list import ItemList
@@ -245,3 +246,10 @@ def test_names_lose_their_suffix_only() -> None:
     assert name_of(Path("/x/side_step.pose.json")) == "side_step"
     assert name_of(Path("/x/side_step.pose.json"), shipped=True) == "Side step"
     assert name_of(Path("/x/folder")) == "folder"
+
+
+def test_copies_that_the_queue_keeps_are_not_listed(view: LibraryView, parts: Parts) -> None:
+    copy = places().data / "queue" / "inputs" / "ab" / "Ada.png"
+    parts.document.change("Edit", reference=copy)
+    assert "Ada" in names(view.references.list)
+    assert copy not in parts.library.paths()
