@@ -157,10 +157,11 @@ class Conductor(QObject):
 
     def _on_failed(self, job_id: str, _job: Any) -> None:
         self._parts.stage.end_preview(job_id, frozen=True)
-        self._parts.timeline.clear_result()
 
     def _on_show(self, job: Any) -> None:
         """Somebody wants to see this one now."""
         result = getattr(job.state, "result", None)
         if isinstance(result, Result):
-            self._parts.stage.show_result(Path(result.output), job.request.trim.start_s, job.name, asked=True)
+            path, start_s = Path(result.output), job.request.trim.start_s
+            self._parts.stage.show_result(path, start_s, job.name, asked=True)
+            self._parts.timeline.show_result(path, start_s, result.frames, job.name)
