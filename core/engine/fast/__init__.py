@@ -1,1 +1,1 @@
-"""The fast path: which kernels this machine has, which are fastest here, and the transformer built on them."""
+"""The fast path: which kernels this machine has, which are fastest, and a transformer built on them."""

@@ -11,7 +11,7 @@ LOWEST_CAPABILITY = (7, 5)
 
 
 def usable(device: torch.device) -> bool:
-    """Whether kernels run on tensors of this device: Triton is there, and a GPU it knows or its interpreter."""
+    """Whether kernels run on tensors of this device: on a GPU that Triton knows, or by its interpreter."""
     if not installed():
         return False
     if device.type == "cuda":
