@@ -8,6 +8,8 @@ from functools import cache
 import torch
 
 LOWEST_CAPABILITY = (7, 5)
+INTERPRET = "PIROUETTE_INTERPRET"
+"""Set to 1 beside Triton's own TRITON_INTERPRET, it has tensors on the processor go through the kernels."""
 
 
 def usable(device: torch.device) -> bool:
@@ -20,8 +22,8 @@ def usable(device: torch.device) -> bool:
 
 
 def interpreted() -> bool:
-    """Whether ``TRITON_INTERPRET`` asks for the interpreter."""
-    return os.environ.get("TRITON_INTERPRET", "0") == "1"
+    """Whether kernels run by the interpreter."""
+    return os.environ.get(INTERPRET) == "1" and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @cache

@@ -1,27 +1,29 @@
-"""Kernels run by Triton's interpreter on processors, or compiled where there is a GPU; the tests are the same."""
+"""Kernels run by Triton's interpreter on processors, compiled where there is a GPU; the tests are the same."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 import torch
 
 from core.engine.ops import triton_support
 
-# Triton reads it when it is imported and when a kernel is defined.
+# Triton reads it when it is imported and when a kernel is defined, so it is set before either. Other tests of
+# this process are not changed by it: they compute on the processor without Triton.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture
-def kernel_device() -> Iterator[torch.device]:
+def kernel_device(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     """Where kernels run here; skips where Triton is missing (macOS, Windows)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        monkeypatch.setenv(triton_support.INTERPRET, "1")
     if not triton_support.usable(device):
         pytest.skip("Triton is not here")
-    yield device
+    return device
 
 
 def float_dtypes() -> list[torch.dtype]:
