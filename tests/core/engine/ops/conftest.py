@@ -1,4 +1,4 @@
-"""Kernels run by Triton's interpreter on processors, compiled where there is a GPU; the tests are the same."""
+"""Kernels run by Triton's interpreter on processors, compiled on a GPU; the tests are the same."""
 
 from __future__ import annotations
 
