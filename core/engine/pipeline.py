@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from core.engine.conditioning import Conditions
 from core.engine.interfaces import Hooks, ModelBundle
+from core.engine.models.transformer import Conditioned
 from core.engine.sampling import rcm, unipc
 from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
 from core.engine.sampling.noise import seeded, standard_normal
@@ -186,7 +188,7 @@ class GuidedVelocity:
 
     def __init__(
         self,
-        transformer: nn.Module,
+        transformer: Any,
         conditions: Conditions,
         sampling: Sampling,
         hooks: Hooks,
@@ -200,7 +202,8 @@ class GuidedVelocity:
         self._hooks = hooks
         self._has_negative = conditions.has_negative
         self._forwards = count_forwards(sampling, conditions.has_negative)
-        self._inputs = _branch_inputs(conditions, self.device)
+        self._conditions = conditions
+        self._prepared: dict[Branch, Conditioned] = {}
         self._report(first_step)
 
     def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:
@@ -216,10 +219,21 @@ class GuidedVelocity:
         t = torch.full((len(latents),), timestep, dtype=torch.float32, device=self.device)
         mixed = self.dtype in (torch.bfloat16, torch.float16)
         with torch.autocast(self.device.type, dtype=self.dtype if mixed else None, enabled=mixed):
-            velocity: Tensor = self._transformer(latents, t, **self._inputs[branch])
+            given = self._given(branch)
+            velocity: Tensor = self._transformer.velocity(latents, t, given)
         self.forward += 1
         self._report(step)
         return velocity.float()
+
+    def _given(self, branch: Branch) -> Conditioned:
+        """What is the same at every step of a branch, computed at its first; A and C share the context."""
+        if branch not in self._prepared:
+            inputs = _branch_inputs(self._conditions, branch, self.device)
+            given: Conditioned = self._transformer.prepare(**inputs, keep_context=True)
+            if branch == "C":
+                given = given._replace(context=self._prepared["A"].context)
+            self._prepared[branch] = given
+        return self._prepared[branch]
 
     def _report(self, step: int) -> None:
         steps, forwards = self._sampling.steps, self._forwards
@@ -244,14 +258,12 @@ class _Watched:
         return velocity
 
 
-def _branch_inputs(conditions: Conditions, device: torch.device) -> dict[Branch, dict[str, Tensor]]:
-    """Keyword arguments of the transformer for every branch, with a batch axis."""
+def _branch_inputs(conditions: Conditions, branch: Branch, device: torch.device) -> dict[str, Tensor]:
+    """Arguments of ``SteadyDancerTransformer.prepare`` for a branch, with a batch axis."""
     names = ("text", "condition", "y", "ref_x", "ref_c", "clip_x", "clip_c")
-    positive = {name: getattr(conditions, name)[None].float().to(device) for name in names}
-    inputs: dict[Branch, dict[str, Tensor]] = {
-        "A": positive,
-        "B": positive | {"text": conditions.text_null[None].float().to(device)},
-    }
-    if conditions.condition_null is not None:
-        inputs["C"] = positive | {"condition": conditions.condition_null[None].float().to(device)}
-    return inputs
+    chosen = {name: getattr(conditions, name) for name in names}
+    if branch == "B":
+        chosen["text"] = conditions.text_null
+    if branch == "C":
+        chosen["condition"] = conditions.condition_null
+    return {name: tensor[None].float().to(device) for name, tensor in chosen.items()}

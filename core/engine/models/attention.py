@@ -5,8 +5,7 @@ Shape letters: B batch, L tokens, D width, N heads, d = D / N.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,23 +14,38 @@ from torch import Tensor, nn
 from core.engine.models.norms import RMSNorm
 from core.engine.models.rope import RopeTable, apply_rope
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 # Norm and rotation are float32: in pieces, their intermediates take little beside the 16-bit result.
 TOKENS_AT_ONCE = 8192
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v without a mask; q [B, L, N, d], k and v [B, M, N, d] -> [B, L, N, d]."""
+class Attend(Protocol):
+    """Attention of one kind: all tokens to all, without a mask."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, references: int = 0) -> Tensor:
+        """q [B, L, N, d], k and v [B, M, N, d] -> [B, L, N, d].
+
+        Args:
+            references: tokens at the end that belong to the reference frames; sparse kinds may treat them
+                otherwise, dense ones ignore it.
+        """
+        ...
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, references: int = 0) -> Tensor:  # noqa: ARG001
+    """softmax(q k^T / sqrt(d)) v; see ``Attend``."""
     out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
     return out.transpose(1, 2)
 
 
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of matrix products with x: autocast's where it is on."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 def compute_cast(x: Tensor) -> Tensor:
     """x in the dtype that autocast gives to matrix products: one cast here instead of one in each product."""
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind):
-        return x.to(torch.get_autocast_dtype(kind))
-    return x
+    return x.to(compute_dtype(x))
 
 
 def prepared(x: Tensor, norm: RMSNorm, num_heads: int, dtype: torch.dtype, rope: RopeTable | None) -> Tensor:
@@ -47,11 +61,26 @@ def prepared(x: Tensor, norm: RMSNorm, num_heads: int, dtype: torch.dtype, rope:
     return (heads if rope is None else apply_rope(heads, rope)).to(dtype)
 
 
+class KeysValues(NamedTuple):
+    """Keys, normed and in heads, and values: [B, M, N, d] each."""
+
+    k: Tensor
+    v: Tensor
+
+
 class Context(NamedTuple):
-    """What cross-attention looks at: ``image`` [B, 257, D] (CLIP pictures, summed), ``text`` [B, 512, D]."""
+    """What cross-attention looks at.
+
+    Attributes:
+        image: CLIP pictures, summed, [B, 257, D].
+        text: [B, 512, D].
+        kept: keys and values of (text, image) by layer, which do not depend on the step: a dictionary here is
+            filled at the first forward and read at the others. None computes them each time.
+    """
 
     image: Tensor
     text: Tensor
+    kept: dict[nn.Module, tuple[KeysValues, KeysValues]] | None = None
 
 
 class SelfAttention(nn.Module):
@@ -78,7 +107,7 @@ class SelfAttention(nn.Module):
         v = self.heads(self.v(x))
         q = prepared(self.q(x), self.norm_q, self.num_heads, v.dtype, rope)
         k = prepared(self.k(x), self.norm_k, self.num_heads, v.dtype, rope)
-        out: Tensor = self.o(self.attend(q, k, v).flatten(2))
+        out: Tensor = self.o(self.attend(q, k, v, rope.references).flatten(2))
         return out
 
 
@@ -102,11 +131,23 @@ class CrossAttention(nn.Module):
         """[B, L, D] -> [B, L, N, d]."""
         return torch.unflatten(x, -1, (self.num_heads, -1))
 
+    def keys_values(self, context: Context) -> tuple[KeysValues, KeysValues]:
+        """Of text and image, from the context's store if it has one."""
+        if context.kept is None:
+            return self._keys_values(context)
+        if self not in context.kept:
+            context.kept[self] = self._keys_values(context)
+        return context.kept[self]
+
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """x [B, L, D] -> [B, L, D]."""
+        text, image = self.keys_values(context)
+        q = prepared(self.q(x), self.norm_q, self.num_heads, text.v.dtype, None)
+        out: Tensor = self.o((attend(q, *text) + attend(q, *image)).flatten(2))
+        return out
+
+    def _keys_values(self, context: Context) -> tuple[KeysValues, KeysValues]:
         v, v_img = self.heads(self.v(context.text)), self.heads(self.v_img(context.image))
-        q = prepared(self.q(x), self.norm_q, self.num_heads, v.dtype, None)
         k = prepared(self.k(context.text), self.norm_k, self.num_heads, v.dtype, None)
         k_img = prepared(self.k_img(context.image), self.norm_k_img, self.num_heads, v.dtype, None)
-        out: Tensor = self.o((attend(q, k, v) + attend(q, k_img, v_img)).flatten(2))
-        return out
+        return KeysValues(k, v), KeysValues(k_img, v_img)

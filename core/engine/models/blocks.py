@@ -6,6 +6,7 @@ The residual stream, the norms and the modulation stay float32 under autocast; o
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from core.engine.models.attention import Context, CrossAttention, SelfAttention, compute_cast
 from core.engine.models.config import TransformerConfig
 from core.engine.models.norms import AffineLayerNorm, layer_norm
+from core.engine.models.residual import Residual
 from core.engine.models.rope import RopeTable
 
 
@@ -27,15 +29,27 @@ def added(x: Tensor, update: Tensor) -> Tensor:
     return x + update if torch.is_grad_enabled() else x.add_(update)
 
 
+class FastForward(Protocol):
+    """A block's computation by fused operations; it reads the block's weights at each call."""
+
+    def __call__(
+        self, block: Block, x: Residual, e0: Tensor, context: Context, rope: RopeTable, /
+    ) -> Residual:
+        """Arguments as for ``Block.forward``; x is changed and returned."""
+        ...
+
+
 class Block(nn.Module):
     """Self-attention, cross-attention and feed-forward network, the first and last modulated by the time.
 
     Inputs are cast before they are handed over: a float32 argument would live through the whole call.
+    ``fast`` computes the block where it is set and the stream comes as a ``Residual``.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         dim, self.eps = config.dim, config.eps
+        self.fast: FastForward | None = None
         self.modulation = initial_modulation(6, dim)
         self.self_attn = SelfAttention(dim, config.num_heads, config.eps)
         self.norm3 = AffineLayerNorm(dim, config.eps)
@@ -44,8 +58,13 @@ class Block(nn.Module):
             nn.Linear(dim, config.ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(config.ffn_dim, dim)
         )
 
-    def forward(self, x: Tensor, e0: Tensor, context: Context, rope: RopeTable) -> Tensor:
+    def forward(
+        self, x: Tensor | Residual, e0: Tensor, context: Context, rope: RopeTable
+    ) -> Tensor | Residual:
         """x [B, L, D] float32 (overwritten where gradients are off), e0 [B, 6, D] float32 -> like x."""
+        if isinstance(x, Residual):
+            assert self.fast is not None
+            return self.fast(self, x, e0, context, rope)
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + e0).unsqueeze(2).unbind(1)
         hidden = compute_cast(layer_norm(x, self.eps) * (1 + scale1) + shift1)
         x = added(x, gate1 * self.self_attn(hidden, rope))

@@ -17,10 +17,14 @@ BASE = 10000.0
 
 
 class RopeTable(NamedTuple):
-    """Cosine and sine per token and pair, each [L, 1, head_dim / 2] float32."""
+    """Cosine and sine per token and pair, each [L, 1, head_dim / 2] float32.
+
+    ``references`` is how many tokens at the end belong to the reference frames.
+    """
 
     cos: Tensor
     sin: Tensor
+    references: int = 0
 
 
 def pairs_per_axis(head_dim: int) -> tuple[int, int, int]:
@@ -37,16 +41,25 @@ def axis_angles(length: int, pairs: int, device: torch.device) -> Tensor:
     return positions[:, None] * torch.pow(BASE, -steps)
 
 
-def rope_table(grid: tuple[int, int, int], head_dim: int, device: torch.device) -> RopeTable:
-    """Table of a token grid (frames, rows, columns), tokens in frame-major, then row, then column order."""
+def rope_table(
+    grid: tuple[int, int, int], head_dim: int, device: torch.device, reference_frames: int = 0
+) -> RopeTable:
+    """Table of a token grid (frames, rows, columns), tokens in frame-major, then row, then column order.
+
+    The float64 angles, a few thousand, are computed on the processor: GPUs are slow at them.
+    """
     shapes = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
     cos, sin = [], []
     for length, pairs, shape in zip(grid, pairs_per_axis(head_dim), shapes, strict=True):
-        angles = axis_angles(length, pairs, device)
-        cos.append(angles.cos().float().view(*shape, pairs).expand(*grid, pairs))
-        sin.append(angles.sin().float().view(*shape, pairs).expand(*grid, pairs))
+        angles = axis_angles(length, pairs, torch.device("cpu"))
+        cos.append(angles.cos().float().to(device).view(*shape, pairs).expand(*grid, pairs))
+        sin.append(angles.sin().float().to(device).view(*shape, pairs).expand(*grid, pairs))
     tokens = grid[0] * grid[1] * grid[2]
-    return RopeTable(torch.cat(cos, -1).reshape(tokens, 1, -1), torch.cat(sin, -1).reshape(tokens, 1, -1))
+    return RopeTable(
+        torch.cat(cos, -1).reshape(tokens, 1, -1),
+        torch.cat(sin, -1).reshape(tokens, 1, -1),
+        reference_frames * grid[1] * grid[2],
+    )
 
 
 def apply_rope(x: Tensor, table: RopeTable) -> Tensor:

@@ -6,24 +6,69 @@ C channels, T latent frames, H W latent size (even), D width. 16-bit weights run
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.engine.models.attention import Context, compute_cast
+from core.engine.models.attention import Context, compute_cast, compute_dtype
 from core.engine.models.blocks import Block, Head
 from core.engine.models.condition import FrameAlignment, SpatialStructure, TemporalCoherence
 from core.engine.models.config import TransformerConfig
 from core.engine.models.embeddings import PATCH, ImageEmbedding, PatchEmbedding, timestep_sinusoid, unpatchify
-from core.engine.models.rope import rope_table
+from core.engine.models.residual import Residual
+from core.engine.models.rope import RopeTable, rope_table
 from core.errors import BadInput
+
+REFERENCE_FRAMES = 2
+
+
+class Conditioned(NamedTuple):
+    """What ``SteadyDancerTransformer.velocity`` needs beside x and t; it does not depend on the step.
+
+    Attributes:
+        context: of cross-attention.
+        fused: the pose's features [B, 16, T, H, W].
+        y: mask and image latent [B, 20, T, H, W].
+        references: tokens of the two reference frames [B, 2, H/2, W/2, D].
+        rope: positions of all tokens.
+    """
+
+    context: Context
+    fused: Tensor
+    y: Tensor
+    references: Tensor
+    rope: RopeTable
+
+
+class BlockRun:
+    """Runs some of the blocks, by their fast forms where they have them."""
+
+    def __init__(self, blocks: nn.ModuleList, e0: Tensor, context: Context, rope: RopeTable) -> None:
+        self._blocks = blocks
+        self._rest = (e0, context, rope)
+        self.count = len(blocks)
+
+    def __call__(self, x: Tensor, first: int, stop: int, /) -> Tensor:
+        """x [B, L, D] float32, overwritten -> tokens after blocks ``first`` to ``stop`` - 1, float32."""
+        fast = all(block.fast is not None for block in self._blocks)
+        stream: Tensor | Residual = Residual(x, compute_dtype(x)) if fast else x
+        for index in range(first, stop):
+            stream = self._blocks[index](stream, *self._rest)
+        return stream.settle() if isinstance(stream, Residual) else stream
+
+
+Around = Callable[[Tensor, Tensor, Tensor, BlockRun], Tensor]
+"""Stands in for the run of all blocks: (e [B, D], e0 [B, 6, D], tokens [B, L, D], run) -> tokens."""
 
 
 class SteadyDancerTransformer(nn.Module):
     """Predicts the flow velocity (noise minus picture) of a noisy latent video.
 
-    ``forward`` is ``velocity`` after three steps that do not depend on x and t, so that a render may
-    take them once: ``embed_context``, ``embed_references`` and ``fuse_condition``.
+    ``forward`` is ``velocity`` after ``prepare``, which does not depend on x and t, so that a render may
+    call it once.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -74,21 +119,49 @@ class SteadyDancerTransformer(nn.Module):
             BadInput: the latent size is odd, the shapes differ, or the text is too long.
         """
         self._check(x, condition, y)
-        context = self.embed_context(text, clip_x, clip_c)
-        references = self.embed_references(ref_x, ref_c)
-        return self.velocity(x, t, context, self.fuse_condition(condition), y, references)
+        return self.velocity(x, t, self.prepare(text, condition, y, ref_x, ref_c, clip_x, clip_c))
 
-    def velocity(
-        self, x: Tensor, t: Tensor, context: Context, fused: Tensor, y: Tensor, references: Tensor
-    ) -> Tensor:
-        """What is left for each step; arguments as ``forward`` and the three methods below give them."""
-        frames = x.shape[2]
-        hidden, grid = self.embed_latents(x, fused, y, references)
+    def prepare(
+        self,
+        text: Tensor,
+        condition: Tensor,
+        y: Tensor,
+        ref_x: Tensor,
+        ref_c: Tensor,
+        clip_x: Tensor,
+        clip_c: Tensor | None = None,
+        keep_context: bool = False,
+    ) -> Conditioned:
+        """What is the same at every step; arguments and errors as for ``forward``.
+
+        Args:
+            keep_context: keep each layer's keys and values of the context from the first forward on.
+        """
+        context = self.embed_context(text, clip_x, clip_c)
+        frames, height, width = y.shape[2], y.shape[3] // PATCH, y.shape[4] // PATCH
+        grid = (frames + REFERENCE_FRAMES, height, width)
+        return Conditioned(
+            context._replace(kept={}) if keep_context else context,
+            self.fuse_condition(condition),
+            y,
+            self.embed_references(ref_x, ref_c),
+            rope_table(grid, self.config.head_dim, y.device, REFERENCE_FRAMES),
+        )
+
+    def velocity(self, x: Tensor, t: Tensor, given: Conditioned, around: Around | None = None) -> Tensor:
+        """What is left for each step: velocity [B, 16, T, H, W] float32.
+
+        Args:
+            x: noisy latent [B, 16, T, H, W]; t: timestep 0..1000, [B].
+            given: from ``prepare``, of the same size.
+            around: a cache that may leave blocks out.
+        """
+        self._check(x, given.fused, given.y)
+        hidden, grid = self.embed_latents(x, given.fused, given.y, given.references)
         e, e0 = self.embed_time(t)
-        rope = rope_table(grid, self.config.head_dim, x.device)
-        for block in self.blocks:
-            hidden = block(hidden, e0, context, rope)
-        return unpatchify(torch.unflatten(self.head(hidden, e), 1, grid))[:, :, :frames]
+        run = BlockRun(self.blocks, e0, given.context, given.rope)
+        hidden = run(hidden, 0, run.count) if around is None else around(e, e0, hidden, run)
+        return unpatchify(torch.unflatten(self.head(hidden, e), 1, grid))[:, :, : x.shape[2]]
 
     def embed_latents(
         self, x: Tensor, fused: Tensor, y: Tensor, references: Tensor

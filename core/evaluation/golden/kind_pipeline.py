@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.interfaces import Hooks, ModelBundle, ModelSpec
@@ -47,24 +47,27 @@ def check_bundle(golden: GoldenFile, bundle: ModelBundle) -> Iterator[Row]:
 
 @dataclass
 class Recorder:
-    """Keeps what goes into and comes out of a transformer while the block is open."""
+    """Keeps what goes into and comes out of a transformer's ``velocity`` while the block is open."""
 
-    transformer: nn.Module
+    transformer: Any
     inputs: list[Tensor] = field(default_factory=list)
     timesteps: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
 
     def __enter__(self) -> Recorder:
-        self._handle = self.transformer.register_forward_hook(self._keep)
+        self._velocity = self.transformer.velocity
+        self.transformer.velocity = self._kept
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handle.remove()
+        del self.transformer.velocity
 
-    def _keep(self, _module: nn.Module, args: Any, output: Tensor) -> None:
-        self.inputs.append(args[0][0])
-        self.timesteps.append(args[1][0])
+    def _kept(self, x: Tensor, t: Tensor, *args: Any) -> Tensor:
+        output: Tensor = self._velocity(x, t, *args)
+        self.inputs.append(x[0])
+        self.timesteps.append(t[0])
         self.outputs.append(output[0])
+        return output
 
 
 @dataclass(frozen=True)

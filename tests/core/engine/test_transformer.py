@@ -14,7 +14,7 @@ from core.engine.models import attention, condition
 from core.engine.models.config import STEADYDANCER_14B, TransformerConfig
 from core.engine.models.norms import RMSNorm
 from core.engine.models.rope import rope_table
-from core.engine.models.transformer import SteadyDancerTransformer
+from core.engine.models.transformer import BlockRun, SteadyDancerTransformer
 from core.errors import BadCheckpoint, BadInput
 from core.evaluation.golden.run import run_file
 
@@ -134,11 +134,26 @@ def test_any_length_and_even_size(
 @torch.no_grad()
 def test_the_steps_taken_once_give_the_same_velocity(model: SteadyDancerTransformer) -> None:
     given = inputs()
-    context = model.embed_context(given["text"], given["clip_x"], given["clip_c"])
-    references = model.embed_references(given["ref_x"], given["ref_c"])
-    fused = model.fuse_condition(given["condition"])
-    once = model.velocity(given["x"], given["t"], context, fused, given["y"], references)
+    names = ("text", "condition", "y", "ref_x", "ref_c", "clip_x", "clip_c")
+    prepared = model.prepare(**{name: given[name] for name in names}, keep_context=True)
+    once, again = (model.velocity(given["x"], given["t"], prepared) for _ in range(2))
     assert torch.equal(once, model(**given))
+    assert torch.equal(once, again)
+    assert prepared.context.kept is not None
+    assert len(prepared.context.kept) == len(model.blocks)
+
+
+@torch.no_grad()
+def test_a_cache_may_stand_around_the_blocks(model: SteadyDancerTransformer) -> None:
+    given = inputs()
+    names = ("text", "condition", "y", "ref_x", "ref_c", "clip_x", "clip_c")
+    prepared = model.prepare(**{name: given[name] for name in names})
+
+    def in_two_parts(_e: torch.Tensor, _e0: torch.Tensor, x: torch.Tensor, run: BlockRun) -> torch.Tensor:
+        return run(run(x, 0, 1), 1, run.count)
+
+    parts = model.velocity(given["x"], given["t"], prepared, in_two_parts)
+    assert torch.equal(parts, model(**given))
 
 
 @torch.no_grad()
@@ -192,9 +207,10 @@ def test_bfloat16_autocast_stays_close_and_returns_float32(
 def test_another_attention_can_be_plugged_in(model: SteadyDancerTransformer) -> None:
     seen: list[tuple[int, ...]] = []
 
-    def first_value(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def first_value(q: Tensor, k: Tensor, v: Tensor, references: int = 0) -> Tensor:
         seen.append(tuple(q.shape))
         assert q.shape == k.shape == v.shape
+        assert references < q.shape[1]
         return v
 
     for block in model.blocks:
