@@ -25,7 +25,7 @@ MODEL_IDS = (
 PRESET_NAMES = ("draft", "turbo", "quality", "reference")
 Phase = Literal["start", "load", "pose", "encode", "sample", "decode", "write"]
 PHASES: tuple[Phase, ...] = ("start", "load", "pose", "encode", "sample", "decode", "write")
-Sampler = Literal["unipc", "rcm_ode", "rcm_sde"]
+Sampler = Literal["unipc", "euler", "dpmpp", "dpmpp_sde", "rcm_ode", "rcm_sde"]
 MotionKind = Literal["auto", "skeleton", "driving", "keypoints"]
 PoseEngineName = Literal["auto", "offline", "dwpose"]
 Alignment = Literal["auto", "on", "off"]
@@ -120,6 +120,7 @@ class Overrides:
     precision: str | None = None
     caching: str | None = None
     offload: str | None = None
+    cache_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,8 @@ class Plan:
         vae_dtype: dtype of the video autoencoder.
         lighter_steps: what ``planner.lighter`` has changed, in words.
         device: what the plan was made for: ``cpu``, ``cuda:UUID``, or ``auto`` where no machine was given.
+        caching: ``none`` or the cache of forwards between steps; cache_threshold: how much change it lets
+            pass, None for the cache's own.
     """
 
     model: str
@@ -270,6 +273,7 @@ class Plan:
     lighter_steps: tuple[str, ...] = ()
     schema: int = SCHEMA
     device: str = "auto"
+    cache_threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from core.engine.conditioning import Conditions
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.models.transformer import Conditioned
-from core.engine.sampling import rcm, unipc
 from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
 from core.engine.sampling.noise import seeded, standard_normal
-from core.engine.sampling.schedule import OnStep, Sample, Schedule, Velocity, ignore_step
-from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
+from core.engine.sampling.samplers import sampler_of, schedule_for, state_specs
+from core.engine.sampling.schedule import OnStep, Schedule, Velocity, ignore_step
+from core.engine.sampling.state import Keep, SamplerState
 from core.errors import EngineError
 from core.types import Progress, Sampling
 
@@ -100,7 +100,7 @@ def denoise(
     """``generate`` from given noise [16, T, H, W]; ``step_noise``, [1, 16, T, H, W] each, replaces draws."""
     velocity = GuidedVelocity(transformer, conditions, sampling, hooks, begin.step if begin else 0)
     schedule = schedule_for(sampling, velocity.dtype)
-    sample = _sampler(sampling, step_noise)
+    sample = sampler_of(sampling, step_noise)
     start = noise[None].float().to(velocity.device)
     field: Velocity = velocity if look is None else _Watched(velocity, schedule, look)
     latents = sample(field, start, schedule, generator, on_step, begin=begin, keep=keep)[0]
@@ -151,32 +151,6 @@ def to_uint8(video: Tensor) -> NDArray[np.uint8]:
     """[3, n, H, W] in [-1, 1] -> uint8 [n, H, W, 3]: clamped, floor(255 (v + 1) / 2)."""
     pictures = video.clamp(-1, 1).add(1).div(2).mul(255).floor().to(torch.uint8)
     return pictures.permute(1, 2, 3, 0).contiguous().cpu().numpy()
-
-
-def schedule_for(sampling: Sampling, network_dtype: torch.dtype) -> Schedule:
-    """The noise levels of these settings; the network's dtype rounds rCM's timesteps, as in its training."""
-    if sampling.sampler == "unipc":
-        return unipc.unipc_schedule(sampling.steps, sampling.shift)
-    return rcm.rcm_schedule(sampling.steps, sampling.sigma_max, network_dtype)
-
-
-def _sampler(sampling: Sampling, step_noise: Sequence[Tensor] | None) -> Sample:
-    if sampling.sampler == "unipc":
-        return unipc.sample
-    if sampling.sampler == "rcm_ode":
-        return rcm.sample_ode
-    return rcm.sample_sde if step_noise is None else rcm.with_noise(step_noise)
-
-
-def state_specs(sampling: Sampling, step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
-    """What a state of ``generate`` after ``step`` steps consists of, for latents of ``shape`` [16, T, H, W].
-
-    After the last step that is ``generate``'s result alone.
-    """
-    if step == sampling.steps:
-        return {LATENTS: TensorSpec(torch.float32, shape)}
-    specs = {"unipc": unipc.state_specs, "rcm_ode": rcm.ode_specs, "rcm_sde": rcm.sde_specs}
-    return specs[sampling.sampler](step, (1, *shape))
 
 
 class GuidedVelocity:

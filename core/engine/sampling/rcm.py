@@ -7,13 +7,13 @@ Source: TurboDiffusion ``inference/wan2.1_t2v_infer.py`` (spec/turbodiffusion se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from core.engine.sampling.noise import standard_normal
+from core.engine.sampling.noise import StepNoise, fresh_noise, given_noise
 from core.engine.sampling.schedule import OnStep, Sample, Schedule, Velocity
 from core.engine.sampling.state import GENERATOR, LATENTS, Keep, SamplerState, TensorSpec, generator_spec
 from core.errors import BadSetting
@@ -21,8 +21,6 @@ from core.errors import BadSetting
 MIDDLE_TIMES = (1.5, 1.4, 1.0)
 MAX_STEPS = len(MIDDLE_TIMES) + 1
 TRAIN_TIMESTEPS = 1000
-
-StepNoise = Callable[[int, Tensor], Tensor]
 
 
 def rcm_schedule(steps: int, sigma_max: float, network_dtype: torch.dtype = torch.float32) -> Schedule:
@@ -86,7 +84,7 @@ def sample_sde(
     ``step_noise(step, like)`` replaces the noise drawn from ``generator``. Noise is drawn at the last step
     too, where t_next is 0, as in the reference implementation.
     """
-    draw = step_noise or partial(_fresh, generator)
+    draw = step_noise or partial(fresh_noise, generator)
     times, timesteps = schedule.sigmas.tolist(), schedule.timesteps.tolist()
     first, x = _start(latents, times[0], begin)
     if begin and generator:
@@ -115,7 +113,7 @@ def sde_specs(step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
 
 def with_noise(noise: Sequence[Tensor]) -> Sample:
     """The SDE sampler with given noise for every step instead of a generator."""
-    return partial(sample_sde, step_noise=lambda step, like: noise[step].to(like.device))
+    return partial(sample_sde, step_noise=given_noise(noise))
 
 
 def _start(latents: Tensor, first_time: float, begin: SamplerState | None) -> tuple[int, Tensor]:
@@ -123,9 +121,3 @@ def _start(latents: Tensor, first_time: float, begin: SamplerState | None) -> tu
     if begin is None:
         return 0, latents.double() * first_time
     return begin.step, begin.tensors[LATENTS].to(latents.device)
-
-
-def _fresh(generator: torch.Generator | None, _step: int, like: Tensor) -> Tensor:
-    if generator is None:
-        raise ValueError("the SDE sampler draws noise at every step and needs a generator")
-    return standard_normal(tuple(like.shape), generator).to(like.device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.engine.sampling.state import Keep, SamplerState
+from core.errors import BadSetting
 
 OnStep = Callable[[int, Tensor], None]
 
@@ -52,7 +53,7 @@ class Schedule:
 
     Attributes:
         sigmas: flow times, float64 [N + 1], falling, the last one 0.
-        timesteps: [N], 0..1000; integers for UniPC, floats for rCM.
+        timesteps: [N], 0..1000; integers for UniPC and DPM-Solver++, floats for Euler and rCM.
     """
 
     sigmas: Tensor
@@ -66,3 +67,11 @@ class Schedule:
 
 def ignore_step(_step: int, _latents: Tensor) -> None:
     """The step hook of somebody who wants the result only."""
+
+
+def checked(steps: int, shift: float) -> None:
+    """Raises ``BadSetting`` for fewer than one step, or a shift that is not positive."""
+    if steps < 1:
+        raise BadSetting("At least one sampling step is needed.", value=steps, limit="1 or more")
+    if not shift > 0:
+        raise BadSetting("The schedule's shift must be positive.", value=shift, limit="more than 0")

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.engine.sampling.schedule import OnStep, Schedule, Velocity
+from core.engine.sampling.schedule import OnStep, Schedule, Velocity, checked
 from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
-from core.errors import BadSetting
 
 # 1 - 1/1000 as float32 arithmetic leaves it: the first noise level before the shift.
 FIRST_SIGMA = 0.9990000128746033
@@ -33,10 +32,7 @@ def unipc_schedule(steps: int, shift: float) -> Schedule:
     Raises:
         BadSetting: fewer than one step, or a shift that is not positive.
     """
-    if steps < 1:
-        raise BadSetting("At least one sampling step is needed.", value=steps, limit="1 or more")
-    if not shift > 0:
-        raise BadSetting("The schedule's shift must be positive.", value=shift, limit="more than 0")
+    checked(steps, shift)
     linear = np.linspace(FIRST_SIGMA, 0, steps + 1)
     sigmas = shift * linear / (1 + (shift - 1) * linear)
     timesteps = (sigmas[:-1] * TRAIN_TIMESTEPS).astype(np.int64)
