@@ -10,11 +10,13 @@ import torch
 LOWEST_CAPABILITY = (7, 5)
 INTERPRET = "PIROUETTE_INTERPRET"
 """Set to 1 beside Triton's own TRITON_INTERPRET, it has tensors on the processor go through the kernels."""
+SWITCHED_OFF = "PIROUETTE_NO_TRITON"
+"""Set to 1, there are no kernels: by a user, or by ``fast.compiler`` where nothing can compile launchers."""
 
 
 def usable(device: torch.device) -> bool:
     """Whether kernels run on tensors of this device: on a GPU that Triton knows, or by its interpreter."""
-    if not installed():
+    if os.environ.get(SWITCHED_OFF) == "1" or not installed():
         return False
     if device.type == "cuda":
         return not interpreted() and torch.cuda.get_device_capability(device) >= LOWEST_CAPABILITY
