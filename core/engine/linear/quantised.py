@@ -1,18 +1,19 @@
 """Linear layers whose weights stay in memory as their file stores them.
 
-The weight is made float for each product and dropped again, unless a class computes in 8 bits. So a layer
+The weight is made float for each product and dropped again, unless the layer computes in 8 bits. So a layer
 takes the memory of its file, and during its product that of one float weight more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.engine.linear.fp8_rows import fp8_fits, fp8_product
 from core.engine.linear.gguf_blocks import DECODERS, dequantise_gguf
 from core.engine.linear.int8_block import (
     check_int8_weight,
@@ -20,7 +21,11 @@ from core.engine.linear.int8_block import (
     int8_linear,
     scale_shape,
 )
+from core.engine.linear.int8_rows import Int8Engine, int8_fits, int8_rows_product
+from core.engine.ops.rows import RowKind, Rows, plain_rows
 from core.errors import BadCheckpoint
+
+Matmul = Literal["dequantise", "fp8", "int8"]
 
 
 class QuantisedLinear(nn.Module):
@@ -28,11 +33,17 @@ class QuantisedLinear(nn.Module):
 
     The buffers keep their dtypes: moving the module to another dtype changes the bias alone. ``weight`` is
     None, so that code which looks at a linear layer's weight finds none.
+
+    Attributes:
+        rows_kind: what ``multiply`` takes.
+        merged_from: the LoRAs that were added to the weight before it was quantised, if any.
     """
 
     data: Tensor
     scale: Tensor | None
     weight = None
+    rows_kind: RowKind = "float"
+    merged_from: object = None
 
     def __init__(self, in_features: int, out_features: int, bias: bool, dtype: torch.dtype) -> None:
         super().__init__()
@@ -45,11 +56,16 @@ class QuantisedLinear(nn.Module):
         """The weight [out, in]; scales are applied in float32, then it is rounded once to ``dtype``."""
         raise NotImplementedError
 
+    def multiply(self, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """Rows [M, in] of ``rows_kind`` -> [M, out] in ``dtype``, the bias included."""
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return F.linear(rows.to_float(dtype), self.dequantise(dtype), bias)
+
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out] in autocast's dtype, or in x's without autocast."""
         dtype = compute_dtype(x)
-        bias = None if self.bias is None else self.bias.to(dtype)
-        return F.linear(x.to(dtype), self.dequantise(dtype), bias)
+        rows = ready_rows(x.reshape(-1, x.shape[-1]), self.rows_kind, dtype)
+        return self.multiply(rows, dtype).view(*x.shape[:-1], -1)
 
     def fill(self, data: Tensor, scale: Tensor | None) -> None:
         """Take stored data of the shapes and dtypes that the layer was made for; no copy is made.
@@ -91,7 +107,14 @@ class ScaledFp8Linear(QuantisedLinear):
     Args:
         stored: float8_e4m3fn or float8_e5m2.
         scales: 0, 1 or ``out_features``.
+        matmul: ``dequantise``, or ``fp8`` for products of float8 values (activations are quantised too). A
+            weight that these cannot take (float8_e5m2, odd sizes) is dequantised all the same.
+
+    Attributes:
+        fast_accumulation: see ``fp8_product``.
     """
+
+    fast_accumulation: bool = True
 
     def __init__(
         self,
@@ -101,8 +124,11 @@ class ScaledFp8Linear(QuantisedLinear):
         dtype: torch.dtype,
         stored: torch.dtype = torch.float8_e4m3fn,
         scales: int = 1,
+        matmul: str = "dequantise",
     ) -> None:
         super().__init__(in_features, out_features, bias, dtype)
+        if matmul == "fp8" and fp8_fits(in_features, out_features, stored):
+            self.rows_kind, scales = "fp8", out_features
         self.register_buffer("data", torch.empty(out_features, in_features, dtype=stored))
         self.register_buffer("scale", torch.ones(scales) if scales else None)
 
@@ -111,20 +137,60 @@ class ScaledFp8Linear(QuantisedLinear):
         weight = self.data.to(dtype)
         return weight if self.scale is None else weight.mul_(self.scale[:, None])
 
+    def multiply(self, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """See ``QuantisedLinear``."""
+        if self.rows_kind == "float":
+            return super().multiply(rows, dtype)
+        fast = self.fast_accumulation
+        return fp8_product(rows, self.data, _present(self.scale), self.bias, dtype, fast=fast)
+
+    def fill(self, data: Tensor, scale: Tensor | None) -> None:
+        """See ``QuantisedLinear``; products in float8 take a scale for each output, made here if need be."""
+        super().fill(data, scale if self.rows_kind == "float" else _by_row(scale, data))
+
 
 class Int8RowLinear(QuantisedLinear):
-    """int8 weights with one float32 scale, or one for each output (quanto's layout)."""
+    """int8 weights with one float32 scale, or one for each output (quanto's layout).
+
+    Args:
+        scales: 1 or ``out_features`` (None).
+        matmul: ``dequantise``, or ``int8`` for products of 8-bit integers (activations are quantised too, a
+            scale for each token). Odd sizes are dequantised all the same.
+
+    Attributes:
+        engine: see ``int8_rows_product``.
+    """
+
+    engine: Int8Engine = "triton"
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool, dtype: torch.dtype, scales: int | None = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool,
+        dtype: torch.dtype,
+        scales: int | None = None,
+        matmul: str = "dequantise",
     ) -> None:
         super().__init__(in_features, out_features, bias, dtype)
+        if matmul == "int8" and int8_fits(in_features, out_features):
+            self.rows_kind, scales = "int8", out_features
         self.register_buffer("data", torch.zeros(out_features, in_features, dtype=torch.int8))
         self.register_buffer("scale", torch.ones(out_features if scales is None else scales))
 
     def dequantise(self, dtype: torch.dtype) -> Tensor:
         """[out, in]; 8-bit integers are exact in bfloat16."""
         return self.data.to(dtype).mul_(_present(self.scale)[:, None])
+
+    def multiply(self, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """See ``QuantisedLinear``."""
+        if self.rows_kind == "float":
+            return super().multiply(rows, dtype)
+        return int8_rows_product(rows, self.data, _present(self.scale), self.bias, dtype, self.engine)
+
+    def fill(self, data: Tensor, scale: Tensor | None) -> None:
+        """See ``QuantisedLinear``; products of integers take a scale for each output, made if need be."""
+        super().fill(data, _by_row(scale, data) if scale is not None and self.rows_kind != "float" else scale)
 
 
 class Int8BlockLinear(QuantisedLinear):
@@ -151,11 +217,14 @@ class Int8BlockLinear(QuantisedLinear):
         """[out, in]."""
         return dequantise_blocks(self.data, _present(self.scale), dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., in] -> [..., out]; with ``int8`` in bfloat16 or float16 only."""
+    def multiply(self, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """Float rows [M, in] -> [M, out]; with ``int8`` in bfloat16 or float16 only.
+
+        They are quantised here: a block's scale covers 128 rows, more than what makes single rows can see.
+        """
         if self.matmul != "int8":
-            return super().forward(x)
-        return int8_linear(x.to(compute_dtype(x)), self.data, _present(self.scale), self.bias)
+            return super().multiply(rows, dtype)
+        return int8_linear(rows.to_float(dtype), self.data, _present(self.scale), self.bias)
 
 
 class GgufLinear(QuantisedLinear):
@@ -218,6 +287,20 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     """What a product with x computes in: autocast's dtype where it is on, else x's."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def ready_rows(x: Tensor, kind: RowKind, dtype: torch.dtype) -> Rows:
+    """x [M, K] of any float dtype -> rows of a kind."""
+    if kind == "float":
+        return Rows(x.to(dtype))
+    return plain_rows(x, kind, dtype)
+
+
+def _by_row(scale: Tensor | None, data: Tensor) -> Tensor:
+    """One scale (none is 1) spread over the rows of ``data``; others stay as they are."""
+    if scale is None:
+        return torch.ones(len(data), device=data.device)
+    return scale.expand(len(data)).contiguous() if len(scale) == 1 else scale
 
 
 def _present(scale: Any) -> Tensor:
