@@ -20,13 +20,14 @@ def never() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """``check`` raises ``Cancelled`` when the user asked.
+    """``check`` raises ``Cancelled`` when the user asked; ``on_note`` gets what the user should know.
 
-    It is called between forwards and between VAE chunks.
+    ``check`` is called between forwards and between VAE chunks.
     """
 
     check: Check = never
     on_progress: Callable[[Progress], None] = lambda _: None
+    on_note: Callable[[str], None] = lambda _: None
 
 
 class VideoVAE(Protocol):

@@ -6,8 +6,7 @@ Inputs and outputs of every step are float32; the transformer computes in the dt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.engine.conditioning import Conditions
+from core.engine.guided import GuidedVelocity
 from core.engine.interfaces import Hooks, ModelBundle
-from core.engine.models.transformer import Conditioned
-from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
+from core.engine.sampling.caching.cache import StepCache
+from core.engine.sampling.guidance import count_forwards, forwards_before
 from core.engine.sampling.noise import seeded, standard_normal
 from core.engine.sampling.samplers import sampler_of, schedule_for, state_specs
 from core.engine.sampling.schedule import OnStep, Schedule, Velocity, ignore_step
-from core.engine.sampling.state import Keep, SamplerState
+from core.engine.sampling.state import VELOCITY, Keep, SamplerState
 from core.errors import EngineError
 from core.types import Progress, Sampling
 
@@ -52,6 +52,7 @@ def generate(
     begin: SamplerState | None = None,
     keep: Keep | None = None,
     look: Look | None = None,
+    cache: StepCache | None = None,
 ) -> Tensor:
     """Sample latents [16, T, H, W], float32. The same seed gives the same bits on one machine.
 
@@ -60,6 +61,7 @@ def generate(
         begin: a state of the same render to go on from; it must fit ``state_specs``.
         keep: called with the state after every step but the last; None costs nothing.
         look: may see where each step is heading; None costs nothing.
+        cache: leaves blocks out at some steps; what it keeps goes into the states.
 
     Raises:
         Cancelled: from ``hooks.check``, which is called before every forward.
@@ -79,6 +81,7 @@ def generate(
         begin=begin,
         keep=keep,
         look=look,
+        cache=cache,
     )
 
 
@@ -96,20 +99,32 @@ def denoise(
     begin: SamplerState | None = None,
     keep: Keep | None = None,
     look: Look | None = None,
+    cache: StepCache | None = None,
 ) -> Tensor:
     """``generate`` from given noise [16, T, H, W]; ``step_noise``, [1, 16, T, H, W] each, replaces draws."""
-    velocity = GuidedVelocity(transformer, conditions, sampling, hooks, begin.step if begin else 0)
+    velocity = GuidedVelocity(transformer, conditions, sampling, hooks, begin.step if begin else 0, cache)
+    if cache and begin:
+        cache.restore({name: held for name, held in begin.tensors.items() if name.startswith(VELOCITY)})
     schedule = schedule_for(sampling, velocity.dtype)
     sample = sampler_of(sampling, step_noise)
     start = noise[None].float().to(velocity.device)
     field: Velocity = velocity if look is None else _Watched(velocity, schedule, look)
-    latents = sample(field, start, schedule, generator, on_step, begin=begin, keep=keep)[0]
+    latents = sample(field, start, schedule, generator, on_step, begin=begin, keep=_with_cache(keep, cache))[
+        0
+    ]
     if not torch.isfinite(latents).all():
         raise EngineError(
             "The model produced values that are not finite numbers.",
             action="Try another precision or another seed.",
         )
     return latents
+
+
+def _with_cache(keep: Keep | None, cache: StepCache | None) -> Keep | None:
+    """Adds what the cache keeps to each state."""
+    if keep is None or cache is None:
+        return keep
+    return lambda state: keep(replace(state, tensors={**state.tensors, **cache.state()}))
 
 
 def decode(bundle: ModelBundle, latents: Tensor, hooks: Hooks) -> Iterator[NDArray[np.uint8]]:
@@ -153,67 +168,6 @@ def to_uint8(video: Tensor) -> NDArray[np.uint8]:
     return pictures.permute(1, 2, 3, 0).contiguous().cpu().numpy()
 
 
-class GuidedVelocity:
-    """The velocity field of a conditioned transformer with its guidances; runs and counts the forwards.
-
-    Branches run one after the other, so the peak memory is that of a single forward. ``first_step`` is where
-    sampling begins or goes on; the forwards before it count as done.
-    """
-
-    def __init__(
-        self,
-        transformer: Any,
-        conditions: Conditions,
-        sampling: Sampling,
-        hooks: Hooks,
-        first_step: int = 0,
-    ) -> None:
-        weight = next(p for p in transformer.parameters() if p.is_floating_point())
-        self.device, self.dtype = weight.device, weight.dtype
-        self.forward = forwards_before(sampling, first_step, conditions.has_negative)
-        self._transformer = transformer
-        self._sampling = sampling
-        self._hooks = hooks
-        self._has_negative = conditions.has_negative
-        self._forwards = count_forwards(sampling, conditions.has_negative)
-        self._conditions = conditions
-        self._prepared: dict[Branch, Conditioned] = {}
-        self._report(first_step)
-
-    def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:
-        """latents [1, 16, T, H, W], timestep 0..1000 -> velocity of the same shape, float32."""
-        velocities = {
-            branch: self._run(branch, latents, timestep, step)
-            for branch in branches_at(self._sampling, step, self._has_negative)
-        }
-        return combine(velocities, self._sampling.guidance_scale, self._sampling.condition_guidance_scale)
-
-    def _run(self, branch: Branch, latents: Tensor, timestep: float, step: int) -> Tensor:
-        self._hooks.check()
-        t = torch.full((len(latents),), timestep, dtype=torch.float32, device=self.device)
-        mixed = self.dtype in (torch.bfloat16, torch.float16)
-        with torch.autocast(self.device.type, dtype=self.dtype if mixed else None, enabled=mixed):
-            given = self._given(branch)
-            velocity: Tensor = self._transformer.velocity(latents, t, given)
-        self.forward += 1
-        self._report(step)
-        return velocity.float()
-
-    def _given(self, branch: Branch) -> Conditioned:
-        """What is the same at every step of a branch, computed at its first; A and C share the context."""
-        if branch not in self._prepared:
-            inputs = _branch_inputs(self._conditions, branch, self.device)
-            given: Conditioned = self._transformer.prepare(**inputs, keep_context=True)
-            if branch == "C":
-                given = given._replace(context=self._prepared["A"].context)
-            self._prepared[branch] = given
-        return self._prepared[branch]
-
-    def _report(self, step: int) -> None:
-        steps, forwards = self._sampling.steps, self._forwards
-        self._hooks.on_progress(Progress("sample", step, steps, self.forward, forwards))
-
-
 @dataclass(frozen=True)
 class _Watched:
     """A velocity field that shows where it leads: x0 = x - s v, with s the flow time of the step.
@@ -230,14 +184,3 @@ class _Watched:
         velocity = self.velocity(latents, timestep, step)
         self.look(step, lambda: latents - float(self.schedule.sigmas[step]) * velocity)
         return velocity
-
-
-def _branch_inputs(conditions: Conditions, branch: Branch, device: torch.device) -> dict[str, Tensor]:
-    """Arguments of ``SteadyDancerTransformer.prepare`` for a branch, with a batch axis."""
-    names = ("text", "condition", "y", "ref_x", "ref_c", "clip_x", "clip_c")
-    chosen = {name: getattr(conditions, name) for name in names}
-    if branch == "B":
-        chosen["text"] = conditions.text_null
-    if branch == "C":
-        chosen["condition"] = conditions.condition_null
-    return {name: tensor[None].float().to(device) for name, tensor in chosen.items()}

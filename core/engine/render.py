@@ -70,8 +70,9 @@ def render(
         Cancelled: from ``hooks.check``; beside kept states nothing is left behind.
         PirouetteError: an input, the model or the disk; beside kept states nothing is left behind.
     """
-    hooks = Hooks(hooks.check, emit)
-    clock, notes = PhaseClock(hooks.check, emit), Notes(emit, [])
+    notes = Notes(emit, [])
+    hooks = Hooks(hooks.check, emit, notes.add)
+    clock = PhaseClock(hooks.check, emit)
     checkpoint = Checkpoint(checkpointing, plan, emit)
     with checkpoint.pausing(), Previews(previews, emit, hooks.check) as shown:
         notes.add(*model_notes(plan.model, Path(request.reference.path)))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 LATENTS = "latents"
 GENERATOR = "generator"
+VELOCITY = "velocity."
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""What a transformer computes with, and putting it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.attention.backends import BackendName, backend
+from core.engine.attention.kinds import KINDS, AttentionKind
+from core.engine.models.attention import Attend, SelfAttention, attend
+from core.errors import BadSetting
+
+# What is tried where a kind's results are no numbers, black or saturated.
+_NEXT: Final[dict[AttentionKind, AttentionKind]] = {
+    "sagesla": "sla",
+    "sla": "sdpa",
+    "sparse": "sdpa",
+    "sage": "sdpa",
+    "flash3": "sdpa",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a transformer's forward is computed. Its linear layers know by themselves.
+
+    Attributes:
+        attention: kind of self-attention.
+        dense: which kernel computes it where it is dense.
+        topk: share of the key blocks that sparse kinds keep.
+        dense_references: sparse kinds keep the reference frames' keys for all, and their queries see all.
+        fused: blocks by fused operations.
+        eight_bit: linear layers that can multiply in 8 bits do; else their weights are dequantised.
+    """
+
+    attention: AttentionKind = "sdpa"
+    dense: BackendName = "sdpa"
+    topk: float = 0.1
+    dense_references: bool = False
+    fused: bool = False
+    eight_bit: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the reference itself."""
+        return self == Recipe(topk=self.topk, dense_references=self.dense_references)
+
+    def lower(self) -> Recipe | None:
+        """The next safer one: other attention first, then plain blocks, then dequantised weights."""
+        if self.attention != "sdpa":
+            return replace(self, attention=_NEXT[self.attention], dense="sdpa")
+        if self.dense != "sdpa":
+            return replace(self, dense="sdpa")
+        if self.fused:
+            return replace(self, fused=False)
+        return replace(self, eight_bit=False) if self.eight_bit else None
+
+    def words(self) -> str:
+        """For people."""
+        blocks = "fused blocks" if self.fused else "plain blocks"
+        return f"attention {KINDS[self.attention].label}, {blocks}"
+
+
+class SparseAttend:
+    """``Attend`` of the sparse kinds for one layer."""
+
+    def __init__(self, recipe: Recipe, projection: nn.Linear | None) -> None:
+        self._recipe, self._projection = recipe, projection
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, references: int = 0) -> Tensor:
+        """See ``Attend``."""
+        from core.engine.ops.sla import attend_sla
+
+        recipe = self._recipe
+        return attend_sla(
+            q,
+            k,
+            v,
+            self._projection,
+            recipe.topk,
+            eight_bit=recipe.attention != "sla",
+            references=references if recipe.dense_references else 0,
+        )
+
+
+def accelerate(transformer: nn.Module, recipe: Recipe) -> None:
+    """Let a ``SteadyDancerTransformer`` compute by ``recipe`` from now on; its weights may come later.
+
+    Raises:
+        BadSetting: a kind that needs trained weights which the transformer has no place for, or a kernel that
+            is not here.
+    """
+    from core.engine.fast.block import fused_block
+    from core.engine.linear.quantised import QuantisedLinear
+
+    model: Any = transformer
+    device = next(transformer.parameters()).device
+    for block in model.blocks:
+        block.fast = fused_block if recipe.fused else None
+        block.self_attn.attend = _attend_of(block.self_attn, recipe, device)
+    for layer in transformer.modules():
+        if isinstance(layer, QuantisedLinear):
+            layer.multiply_floats(not recipe.eight_bit)
+    model.recipe = recipe
+
+
+def projection_of(attention: SelfAttention) -> nn.Linear | None:
+    """The layer that sparse-linear attention was trained with."""
+    holder = getattr(attention, "attn_op", None)
+    projection: nn.Linear | None = None if holder is None else holder.local_attn.proj_l
+    return projection
+
+
+def _attend_of(attention: SelfAttention, recipe: Recipe, device: torch.device) -> Attend:
+    facts = KINDS[recipe.attention]
+    if not facts.sparse:
+        return attend if recipe.dense == "sdpa" else backend(recipe.dense, device)
+    projection = projection_of(attention) if facts.trained else None
+    if facts.trained and projection is None:
+        raise BadSetting(
+            f"The attention {recipe.attention} needs weights that were trained for it.",
+            value=recipe.attention,
+            limit="sparse works without",
+            action="Choose a checkpoint trained for sparse-linear attention, or the attention sparse.",
+        )
+    return SparseAttend(recipe, projection)
