@@ -3,7 +3,7 @@
 Source: Lu et al. 2022, arXiv 2211.01095; the steps are those of diffusers' ``DPMSolverMultistepScheduler``
 with flow sigmas (``dpmsolver++`` and ``sde-dpmsolver++``, order 2, midpoint, final sigma 0), which agree to
 1e-5. SteadyDancer's ComfyUI workflows take the SDE form in four steps ("dpm++_sde"). Their nodes shift the
-first level twice (0.99996 instead of 0.9998 at shift 5); their other levels lie 1e-4 to 8e-4 higher.
+first level twice (0.99996 instead of 0.9998 at shift 5); in four steps their other levels lie 2e-4 higher.
 """
 
 from __future__ import annotations

@@ -21,9 +21,19 @@ from core.engine.sampling.state import SamplerState
 from core.types import Progress, Sampler, Sampling
 
 KERNELS = Kernels.now(torch.device("cpu"))
-STEPS: dict[Sampler, range] = {"unipc": range(1, 9), "rcm_ode": range(1, 5), "rcm_sde": range(1, 5)}
+STEPS: dict[Sampler, range] = {
+    "unipc": range(1, 9),
+    "euler": range(1, 5),
+    "dpmpp": range(1, 5),
+    "dpmpp_sde": range(1, 5),
+    "rcm_ode": range(1, 5),
+    "rcm_sde": range(1, 5),
+}
 QUICK = {
-    torch.float32: (("unipc", 1), ("unipc", 2), ("unipc", 4), ("rcm_ode", 3), ("rcm_sde", 3)),
+    torch.float32: (
+        *(("unipc", 1), ("unipc", 2), ("unipc", 4), ("rcm_ode", 3), ("rcm_sde", 3)),
+        *(("euler", 3), ("dpmpp", 3), ("dpmpp_sde", 3)),
+    ),
     torch.bfloat16: (("unipc", 3), ("rcm_ode", 2), ("rcm_sde", 2)),
 }
 RUNS = [
@@ -93,7 +103,7 @@ def test_a_sampler_goes_on_after_any_step_to_the_same_bits(
         assert told[-1].forward == told[-1].forwards
 
 
-@pytest.mark.parametrize("sampler", ["unipc", "rcm_ode", "rcm_sde"])
+@pytest.mark.parametrize("sampler", list(STEPS))
 def test_a_state_holds_the_samplers_own_tensors_and_none_is_changed_later(sampler: Sampler) -> None:
     settings = sampling(sampler, 4)
     taken: dict[int, dict[str, Tensor]] = {}
@@ -117,7 +127,8 @@ def test_nothing_is_kept_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError("A state was made that nobody wants.")
 
     monkeypatch.setattr("core.engine.sampling.unipc.SamplerState", refuse)
-    monkeypatch.setattr("core.engine.sampling.rcm.SamplerState", refuse)
+    for module in ("euler", "dpmpp", "rcm"):
+        monkeypatch.setattr(f"core.engine.sampling.{module}.SamplerState", refuse)
     bundle, conditions = parts(torch.float32)
-    for sampler in ("unipc", "rcm_ode", "rcm_sde"):
+    for sampler in STEPS:
         generate(bundle, conditions, sampling(sampler, 2), 3, Hooks())
