@@ -145,6 +145,7 @@ class LoraSet:
 
         A large float weight is merged once for each call: call it once after each fill. All else, live
         layers included, may be patched again without effect; a live layer of another set becomes this one's.
+        A weight that took these LoRAs before it was quantised (``TransformerFile.merge``) is done already.
         What stands on ``meta`` is left for later.
 
         Args:
@@ -163,7 +164,8 @@ class LoraSet:
                 live += 1
                 continue
             for name in names:
-                self._merge(owner, name)
+                if not self._was_merged(owner, name):
+                    self._merge(owner, name)
                 merged += 1
         return LoraReport(self.report.files, merged, live)
 
@@ -171,7 +173,8 @@ class LoraSet:
     def remove(self, module: nn.Module, prefix: str = "") -> None:
         """Undo ``patch``: exact for live layers and small parameters, for merged weights up to rounding.
 
-        Weights that were filled again since ``patch`` need no undoing and must not get any.
+        Weights that were filled again since ``patch`` need no undoing and must not get any; those that were
+        quantised with the LoRAs in them can only be filled again.
         """
         for _, owner, names in self._owners(module, prefix):
             adapter = adapter_of(owner)
@@ -179,6 +182,8 @@ class LoraSet:
                 adapter.detach(owner)
                 continue
             for name in names:
+                if self._was_merged(owner, name):
+                    continue
                 parameter = _parameter(owner, name)
                 if not parameter.is_meta:
                     original = self._originals.get(name)
@@ -197,7 +202,7 @@ class LoraSet:
     def _is_live(self, path: str, owner: nn.Module) -> bool:
         if isinstance(owner, nn.Linear):
             return self.mode == "live" and path not in NEVER_CALLED
-        quantised = isinstance(owner, QuantisedLinear)
+        quantised = isinstance(owner, QuantisedLinear) and owner.merged_from is not self
         if quantised and self.mode == "merge":
             raise BadSetting(
                 f"A LoRA cannot be merged into the quantised weights of {path}.",
@@ -206,6 +211,10 @@ class LoraSet:
                 action="Keep the LoRA beside the weights.",
             )
         return quantised
+
+    def _was_merged(self, owner: nn.Module, name: str) -> bool:
+        """Before the weight was quantised."""
+        return isinstance(owner, QuantisedLinear) and name.endswith(".weight")
 
     def _attach(self, owner: nn.Module, names: list[str]) -> None:
         tensors = (*owner.parameters(False), *owner.buffers(False))
@@ -216,7 +225,8 @@ class LoraSet:
                 return
             adapter.detach(owner)
         deltas = {name.rpartition(".")[2]: self._deltas[name] for name in names}
-        LoraAdapter(deltas.get("weight", []), deltas.get("bias", []), self, device).attach(owner)
+        kind = owner.rows_kind if isinstance(owner, QuantisedLinear) else "float"
+        LoraAdapter(deltas.get("weight", []), deltas.get("bias", []), self, device, kind).attach(owner)
 
     def _merge(self, owner: nn.Module, name: str) -> None:
         parameter = _parameter(owner, name)

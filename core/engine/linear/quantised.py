@@ -22,7 +22,7 @@ from core.engine.linear.int8_block import (
     scale_shape,
 )
 from core.engine.linear.int8_rows import Int8Engine, int8_fits, int8_rows_product
-from core.engine.ops.rows import RowKind, Rows, plain_rows
+from core.engine.ops.rows import RowKind, Rows
 from core.errors import BadCheckpoint
 
 Matmul = Literal["dequantise", "fp8", "int8"]
@@ -293,7 +293,9 @@ def ready_rows(x: Tensor, kind: RowKind, dtype: torch.dtype) -> Rows:
     """x [M, K] of any float dtype -> rows of a kind."""
     if kind == "float":
         return Rows(x.to(dtype))
-    return plain_rows(x, kind, dtype)
+    from core.engine.ops.normed import quantise_rows
+
+    return quantise_rows(x, kind, dtype)
 
 
 def _by_row(scale: Tensor | None, data: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from core.engine.loading.filling import ModuleWeights, Shape, fits
+from core.engine.linear.narrowing import NarrowKind
+from core.engine.loading.filling import Merging, ModuleWeights, Shape, fits
 from core.engine.loading.header import Checkpoint, open_checkpoint
 from core.engine.loading.stored import check_scales, stored_weights
 from core.engine.models.config import TransformerConfig
@@ -91,7 +92,10 @@ class TransformerFile:
         config: the model's sizes.
         dtype: of what does not stay quantised, and of the dequantised products under autocast.
         keep_quantised: keep the linear layers as the file stores them where it stores them quantised.
-        matmul: ``dequantise``, or ``int8`` to compute TurboDiffusion's blocks in 8 bits.
+        matmul: ``dequantise``, or what the blocks' layers compute in where the file stores them so: ``fp8``
+            (float8_e4m3fn, scales by row or one), ``int8`` (TurboDiffusion's blocks, or scales by row).
+        quantise: make the other linear layers of the blocks 8-bit ones while they are read: ``fp8`` or
+            ``int8``, a scale for each output; they compute in it.
 
     Raises:
         BadCheckpoint: the file is damaged, incomplete, of another model or in an unknown layout.
@@ -104,6 +108,7 @@ class TransformerFile:
         dtype: torch.dtype = torch.float32,
         keep_quantised: bool = True,
         matmul: str = "dequantise",
+        quantise: NarrowKind | None = None,
     ) -> None:
         self.path, self.config, self.dtype = path, config, dtype
         checkpoint = open_checkpoint(path)
@@ -111,18 +116,27 @@ class TransformerFile:
         check_complete({name: weight.shape for name, weight in stored.items()}, config)
         check_scales(checkpoint, stored)
         keeps = stays_quantised if keep_quantised else (lambda _name, _layer: False)
-        self._weights = ModuleWeights(checkpoint, stored, build_on_meta(config), dtype, keeps, matmul)
+        empty = build_on_meta(config)
+        self._weights = ModuleWeights(checkpoint, stored, empty, dtype, keeps, matmul, quantise)
+        self._loras: Merging | None = None
 
     @property
     def quantised(self) -> frozenset[str]:
-        """Names of the weights that stay quantised."""
-        return self._weights.kept
+        """Names of the weights that stay quantised, or become so."""
+        return self._weights.kept | self._weights.made
 
     def build(self) -> SteadyDancerTransformer:
         """The network without memory, in evaluation mode, with quantised layers where weights stay so."""
         model = build_on_meta(self.config)
         self._weights.quantise(model)
         return model.eval().requires_grad_(False)
+
+    def merge(self, loras: Merging | None) -> None:
+        """From now on ``fill`` adds these LoRAs to weights that it quantises, before it does.
+
+        Elsewhere they are ``LoraSet.patch``'s, which knows what was merged here.
+        """
+        self._loras = loras
 
     def fill(self, module: nn.Module, device: torch.device | str, prefix: str = "") -> None:
         """Read weights into what ``build`` gave.
@@ -132,7 +146,7 @@ class TransformerFile:
             device: where the weights go; on the CPU those in their stored dtype stay mapped to the file.
             prefix: only tensors whose names begin so, such as ``blocks.3.``.
         """
-        self._weights.fill(module, device, prefix)
+        self._weights.fill(module, device, prefix, self._loras)
 
     def size_bytes(self, prefix: str = "") -> int:
         """Bytes that the weights below ``prefix`` take in memory."""
@@ -146,13 +160,14 @@ def load_transformer(
     dtype: torch.dtype = torch.float32,
     keep_quantised: bool = True,
     matmul: str = "dequantise",
+    quantise: NarrowKind | None = None,
 ) -> SteadyDancerTransformer:
     """A transformer for inference with the weights of a checkpoint, all on one device.
 
     One tensor at a time is read, converted and moved, so the weights never stand in memory twice. On the CPU
     in the file's own dtype they stay mapped to the file. Arguments and errors are ``TransformerFile``'s.
     """
-    file = TransformerFile(path, config, dtype, keep_quantised, matmul)
+    file = TransformerFile(path, config, dtype, keep_quantised, matmul, quantise)
     model = file.build()
     file.fill(model, device)
     return model

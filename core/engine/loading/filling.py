@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from core.engine.linear.narrowing import NarrowKind, may_be_narrowed, narrow_layer, narrow_rows
 from core.engine.linear.quantised import (
     GgufEmbedding,
     GgufLinear,
@@ -21,6 +23,19 @@ from core.engine.loading.tensors import Checkpoint
 
 Keeps = Callable[[str, nn.Module], bool]
 Shape = tuple[int, ...]
+BLOCKS = "blocks."
+
+
+class Merging(Protocol):
+    """LoRAs that are added to float weights; ``core.engine.linear.lora.LoraSet`` is one."""
+
+    def changes(self, name: str) -> bool:
+        """Whether the weight of this name changes."""
+        ...
+
+    def merged(self, name: str, weight: Tensor) -> Tensor:
+        """The float weight with what is added to it."""
+        ...
 
 
 class ModuleWeights:
@@ -31,7 +46,8 @@ class ModuleWeights:
         module: the module on ``meta``; linear layers (and tables) are replaced here.
         dtype: of everything that does not stay quantised.
         keeps: whether the layer of this name may stay quantised.
-        matmul: what ``Int8BlockLinear`` computes in.
+        matmul: what layers of blocks that stay quantised compute in; others dequantise.
+        quantise: what other linear layers of the transformer's blocks become while they are filled.
     """
 
     def __init__(
@@ -42,26 +58,40 @@ class ModuleWeights:
         dtype: torch.dtype,
         keeps: Keeps,
         matmul: str = "dequantise",
+        quantise: NarrowKind | None = None,
     ) -> None:
         self.checkpoint, self.stored, self.dtype = checkpoint, stored, dtype
         self.shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-        self._matmul = matmul
+        self._matmul, self._narrow = matmul, quantise
         self.kept = frozenset(
             name
             for name, weight in stored.items()
             if weight.kind != "plain" and _may_stay(module, name, weight.kind, keeps)
         )
+        self.made = frozenset(
+            name for name in stored if quantise and name not in self.kept and _may_be_made(module, name)
+        )
+        self._bytes = {
+            name: _stored_bytes(self._layer(module.get_submodule(_owner(name)), name))
+            for name in self.kept | self.made
+        }
 
     def quantise(self, module: nn.Module) -> None:
-        """Put quantised layers in place of those whose weights stay quantised."""
-        for name in sorted(self.kept):
-            owner, _, child = name.removesuffix(".weight").rpartition(".")
+        """Put quantised layers in place of those whose weights stay quantised, or become so."""
+        for name in sorted(self.kept | self.made):
+            owner, _, child = _owner(name).rpartition(".")
             parent = module.get_submodule(owner)
-            layer = parent.get_submodule(child)
-            setattr(parent, child, quantised_layer(layer, self.stored[name], self.dtype, self._matmul))
+            setattr(parent, child, self._layer(parent.get_submodule(child), name))
 
-    def fill(self, module: nn.Module, device: torch.device | str, prefix: str = "") -> None:
-        """Read the tensors whose names begin with ``prefix`` into ``module``, one after the other."""
+    def fill(
+        self, module: nn.Module, device: torch.device | str, prefix: str = "", loras: Merging | None = None
+    ) -> None:
+        """Read the tensors whose names begin with ``prefix`` into ``module``, one after the other.
+
+        Args:
+            loras: merged into weights that are quantised here, while these are still float: added to the
+                coarse grid of a quantised weight, most of a LoRA would be rounded away.
+        """
         names = [name for name in self.stored if name.startswith(prefix)]
         names.sort(key=lambda name: (self.stored[name].data.file, self.stored[name].data.start))
         with self.checkpoint.reader() as reader:
@@ -71,6 +101,10 @@ class ModuleWeights:
                 if name in self.kept:
                     assert isinstance(target, QuantisedLinear | GgufEmbedding)
                     target.fill(*read_parts(reader, self.stored[name], torch.device(device)))
+                elif name in self.made:
+                    assert isinstance(target, QuantisedLinear)
+                    weight = read_float(reader, self.stored[name], torch.device(device), torch.float32)
+                    self._make(target, name, weight.view(self.shapes[name]), loras)
                 else:
                     values = read_float(reader, self.stored[name], torch.device(device), self.dtype)
                     put(target, attribute, values.view(self.shapes[name]))
@@ -78,9 +112,26 @@ class ModuleWeights:
     def size_bytes(self, prefix: str = "") -> int:
         """Bytes that the tensors below ``prefix`` take in memory once filled."""
         names = [name for name in self.stored if name.startswith(prefix)]
-        kept: int = sum(self.stored[name].size_bytes for name in names if name in self.kept)
-        rest: int = sum(math.prod(self.shapes[name]) for name in names if name not in self.kept)
-        return kept + rest * self.dtype.itemsize
+        narrow = sum(self._bytes[name] for name in names if name in self._bytes)
+        rest: int = sum(math.prod(self.shapes[name]) for name in names if name not in self._bytes)
+        return narrow + rest * self.dtype.itemsize
+
+    def _layer(self, layer: nn.Module, name: str) -> nn.Module:
+        """What takes the place of this layer, on ``meta``."""
+        if name in self.kept:
+            matmul = self._matmul if name.startswith(BLOCKS) else "dequantise"
+            return quantised_layer(layer, self.stored[name], self.dtype, matmul)
+        assert self._narrow is not None
+        assert isinstance(layer, nn.Linear)
+        with torch.device("meta"):
+            return narrow_layer(layer, self._narrow, self.dtype)
+
+    def _make(self, layer: QuantisedLinear, name: str, weight: Tensor, loras: Merging | None) -> None:
+        assert self._narrow is not None
+        if loras is not None and loras.changes(name):
+            weight = loras.merged(name, weight)
+        layer.fill(*narrow_rows(weight, self._narrow))
+        layer.merged_from = loras
 
 
 def quantised_layer(layer: nn.Module, stored: Stored, dtype: torch.dtype, matmul: str) -> nn.Module:
@@ -101,8 +152,8 @@ def _quantised_linear(
     if stored.kind == "int8_block":
         return Int8BlockLinear(*sizes, matmul)
     if stored.kind == "int8_rows":
-        return Int8RowLinear(*sizes, stored.scales)
-    return ScaledFp8Linear(*sizes, stored.data.torch_dtype, stored.scales)
+        return Int8RowLinear(*sizes, stored.scales, matmul)
+    return ScaledFp8Linear(*sizes, stored.data.torch_dtype, stored.scales, matmul)
 
 
 def put(module: nn.Module, attribute: str, values: Tensor) -> None:
@@ -131,6 +182,20 @@ def _may_stay(module: nn.Module, name: str, kind: Kind, keeps: Keeps) -> bool:
     if attribute != "weight" or not keeps(owner, layer):
         return False
     return kind == "gguf" or isinstance(layer, nn.Linear)
+
+
+def _may_be_made(module: nn.Module, name: str) -> bool:
+    owner, _, attribute = name.rpartition(".")
+    return attribute == "weight" and may_be_narrowed(owner, module.get_submodule(owner))
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _stored_bytes(layer: nn.Module) -> int:
+    """Of a quantised layer's data and scales, without its bias."""
+    return sum(buffer.numel() * buffer.element_size() for buffer in layer.buffers(False))
 
 
 def may_be_quantised(_name: str, layer: nn.Module) -> bool:
