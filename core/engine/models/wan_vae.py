@@ -1,20 +1,20 @@
-"""The video autoencoder of Wan 2.1 through diffusers' AutoencoderKLWan, chunk by chunk (spec 5)."""
+"""The video autoencoder of Wan 2.1, piece by piece (spec 5): latents, a still picture's latents, pictures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan, WanCausalConv3d
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.engine.interfaces import Check, never
 from core.engine.loading.companions import fill, read_tensors
+from core.engine.models.wan_vae_net import Past, Step, WanVAEConfig, WanVAENet, layout_of
 from core.errors import BadInput
-from core.geometry import TEMPORAL_STRIDE
+from core.geometry import TEMPORAL_STRIDE, latent_frames
 
 # Per-channel mean and standard deviation of Wan 2.1's latents; latent = (posterior mean - M) / S.
 LATENTS_MEAN = (
@@ -31,20 +31,25 @@ HEAD = {"head.0": "norm_out", "head.2": "conv_out"}
 
 
 class WanVAE:
-    """``VideoVAE`` around a diffusers model, which computes in the dtype of its weights.
+    """``VideoVAE`` around the network, which computes in the dtype of its weights.
 
     What comes out is float32, and the latents' scaling is computed so. Not for use by two threads at once.
+
+    Args:
+        group: latent frames of a clip that go through the network at once, behind the first: more use a large
+            GPU better and take more memory. They change bits where other kernels are chosen for them.
     """
 
-    def __init__(self, model: AutoencoderKLWan) -> None:
+    def __init__(self, model: WanVAENet, config: WanVAEConfig, group: int = 1) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.group = group
         shape = (1, -1, 1, 1, 1)
         weight = next(model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
-        self._mean = torch.tensor(model.config.latents_mean, device=self.device).view(shape)
-        self._std = torch.tensor(model.config.latents_std, device=self.device).view(shape)
+        model.settle()
+        self._mean = torch.tensor(config.latents_mean or LATENTS_MEAN, device=self.device).view(shape)
+        self._std = torch.tensor(config.latents_std or LATENTS_STD, device=self.device).view(shape)
 
-    @torch.no_grad()
     def encode(self, video: Tensor, check: Check = never) -> Tensor:
         """video [B, 3, 4n+1, 8h, 8w] in [-1, 1], any device -> normalised posterior mean [B, 16, n+1, h, w].
 
@@ -56,33 +61,110 @@ class WanVAE:
         frames = video.shape[2]
         if (frames - 1) % TEMPORAL_STRIDE:
             raise BadInput("The video autoencoder takes 4n + 1 pictures.", value=frames, limit="4n + 1")
-        encoder, cache = self.model.encoder, _feature_cache(self.model.encoder)
-        starts = [0, *range(1, frames, TEMPORAL_STRIDE)]
-        chunks = []
-        for start in starts:
+        return self.encode_pieces(in_pieces(video), check)
+
+    @torch.no_grad()
+    def encode_pieces(self, pieces: Iterable[Tensor], check: Check = never) -> Tensor:
+        """``encode`` of pictures that come one by one: [B, 3, 1, 8h, 8w], then [B, 3, 4, 8h, 8w] each."""
+        past: Past = {}
+        latents: list[Tensor] = []
+        waiting: list[Tensor] = []
+        for piece in pieces:
             check()
-            stop = start + TEMPORAL_STRIDE if start else 1
-            pictures = video[:, :, start:stop].to(self.device, self.dtype)
-            features = encoder(pictures, feat_cache=cache, feat_idx=[0])
-            mean, _log_variance = self.model.quant_conv(features).float().chunk(2, dim=1)
-            chunks.append((mean - self._mean) / self._std)
-        return torch.cat(chunks, dim=2)
+            waiting.append(self._pictures(piece))
+            if len(waiting) == (self.group if latents else 1):
+                latents.append(self._encoded(waiting, past))
+                waiting = []
+        if waiting:
+            latents.append(self._encoded(waiting, past))
+        return torch.cat(latents, dim=2)
+
+    @torch.no_grad()
+    def encode_still(self, picture: Tensor, frames: int, check: Check = never) -> Tensor:
+        """``encode`` of a video that is one picture [B, 3, 8h, 8w] and mid-grey (zero) pictures behind it.
+
+        The grey becomes constant layer by layer, from the first on, as the picture leaves what each of them
+        sees; a layer whose output is constant is not run again. The same bits as ``encode`` with ``group`` 1,
+        for kernels that compute each frame of output from what it sees.
+        """
+        steps = [*self.model.encoder.steps(), Step(lambda x, _: self.model.quant_conv(x))]
+        constant_from = settled(steps)
+        piece = self._pictures(picture[:, :, None])
+        grey = torch.zeros_like(piece).repeat(1, 1, TEMPORAL_STRIDE, 1, 1)
+        past: Past = {}
+        kept, begin = grey, 0
+        latents = []
+        for index in range(latent_frames(frames)):
+            check()
+            x = kept if index else piece
+            following = sum(constant <= index for constant in constant_from)
+            for number in range(begin, len(steps)):
+                x = steps[number].run(x, past)
+                if number == following - 1:
+                    kept = x
+            latents.append(self._normalised(x))
+            begin = following
+        return torch.cat(latents, dim=2)
 
     def decode(self, latents: Tensor, check: Check = never) -> Iterator[Tensor]:
         """latents [B, 16, n+1, h, w] -> pictures [B, 3, 1, 8h, 8w], then [B, 3, 4, 8h, 8w], in [-1, 1].
 
-        One latent frame at a time with the causal features of the frames before, so memory does not grow
-        with the length. ``check`` is called before each latent frame.
+        ``group`` latent frames at a time with the causal features of the frames before, so memory does not
+        grow with the length. ``check`` is called before each latent frame.
         """
-        decoder, cache = self.model.decoder, _feature_cache(self.model.decoder)
-        for index in range(latents.shape[2]):
-            check()
+        past: Past = {}
+        for start, stop in self._spans(latents.shape[2]):
+            for _ in range(start, stop):
+                check()
             with torch.no_grad():
-                z = latents[:, :, index : index + 1].to(self.device, torch.float32) * self._std + self._mean
-                features = self.model.post_quant_conv(z.to(self.dtype))
-                pictures = decoder(features, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
-                pictures = pictures.float().clamp(-1, 1)
-            yield pictures
+                z = latents[:, :, start:stop].to(self.device, torch.float32) * self._std + self._mean
+                z = self.model.post_quant_conv(_laid_out(z.to(self.dtype)))
+                pictures = self.model.decoder(z, past).float().clamp_(-1, 1)
+            yield from torch.split(pictures, TEMPORAL_STRIDE, dim=2)
+
+    def _spans(self, count: int) -> list[tuple[int, int]]:
+        """The first latent frame, then groups."""
+        starts = range(1, count, self.group)
+        return [(0, 1), *((start, min(count, start + self.group)) for start in starts)]
+
+    def _pictures(self, piece: Tensor) -> Tensor:
+        """Pictures as the network takes them."""
+        return _laid_out(piece.to(self.device, non_blocking=True).to(self.dtype))
+
+    def _encoded(self, pieces: list[Tensor], past: Past) -> Tensor:
+        x = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+        return self._normalised(self.model.quant_conv(self.model.encoder(x, past)))
+
+    def _normalised(self, features: Tensor) -> Tensor:
+        mean, _log_variance = features.float().chunk(2, dim=1)
+        return (mean - self._mean) / self._std
+
+
+def in_pieces(video: Tensor) -> Iterator[Tensor]:
+    """[B, 3, 4n+1, H, W] -> its first picture, then four at a time."""
+    yield video[:, :, :1]
+    if video.shape[2] > 1:
+        yield from torch.split(video[:, :, 1:], TEMPORAL_STRIDE, dim=2)
+
+
+def settled(steps: Sequence[Step]) -> list[int]:
+    """For each layer the first piece whose output equals that of all later pieces.
+
+    The input is constant from frame 1 on. The output of a layer that looks back over r frames is so r frames
+    later; frame j of one that halves the rate sees frames 2j - 2 to 2j. Piece i has frames n(i - 1) + 1 to
+    n i, n being four or what the layers have made of it.
+    """
+    first, frames = 1, TEMPORAL_STRIDE
+    pieces = []
+    for step in steps:
+        first = -(-(first + step.reach) // step.stride)
+        frames //= step.stride
+        pieces.append(-(-(first - 1) // frames) + 1)
+    return pieces
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=layout_of(x.device))
 
 
 def build_wan_vae(
@@ -95,18 +177,22 @@ def build_wan_vae(
     """A VAE filled strictly with Wan-native or diffusers-named tensors, cast to ``dtype``.
 
     Args:
-        config: of AutoencoderKLWan where it differs from Wan 2.1 (``base_dim``, ``dim_mult``, ...).
+        config: fields of ``WanVAEConfig`` where they differ from Wan 2.1 (``base_dim``, ``dim_mult``, ...).
 
     Raises:
         BadCheckpoint: tensors missing, unknown or of other shapes.
     """
-    config = {"latents_mean": list(LATENTS_MEAN), "latents_std": list(LATENTS_STD)} | config
+    sizes = WanVAEConfig(**{name: _frozen(value) for name, value in config.items()})
     with torch.device("meta"):
-        model = AutoencoderKLWan(**config)
-    blocks = int(model.config.num_res_blocks)
+        model = WanVAENet(sizes)
+    blocks = sizes.num_res_blocks
     renamed = {diffusers_name(key, blocks): value.to(dtype) for key, value in state.items()}
     fill(model, renamed, source)
-    return WanVAE(model.to(device))
+    return WanVAE(model.to(device), sizes)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def load_wan_vae(
@@ -142,8 +228,3 @@ def _up_block(index: int, num_res_blocks: int) -> str:
     if layer == num_res_blocks + 1:
         return f"decoder.up_blocks.{stage}.upsamplers.0."
     return f"decoder.up_blocks.{stage}.resnets.{layer}."
-
-
-def _feature_cache(part: nn.Module) -> list[Tensor | str | None]:
-    """One empty slot per causal convolution, which the layers fill in their order."""
-    return [None] * sum(isinstance(module, WanCausalConv3d) for module in part.modules())
