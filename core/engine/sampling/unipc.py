@@ -80,7 +80,8 @@ def _restore(scheduler: Any, schedule: Schedule, state: SamplerState, device: to
 
     The orders follow from the number of steps, so a file cannot make them contradict the history.
     """
-    tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
+    own = (LATENTS, LAST_SAMPLE, *PREDICTIONS)
+    tensors = {name: state.tensors[name].to(device) for name in own if name in state.tensors}
     scheduler.model_outputs = [tensors.get(name) for name in PREDICTIONS]
     steps = range(state.step - ORDER, state.step)
     scheduler.timestep_list = [schedule.timesteps[step] if step >= 0 else None for step in steps]

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from core.engine.sampling.guidance import Branch
+from core.engine.sampling.state import TensorSpec
 
 
 class RunBlocks(Protocol):
@@ -43,4 +44,8 @@ class StepCache(Protocol):
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take what ``state`` gave."""
+        ...
+
+    def specs(self, step: int, shape: tuple[int, ...], has_negative: bool) -> dict[str, TensorSpec]:
+        """What ``state`` gives after ``step`` steps (at least 1), for tokens of ``shape`` [B, L, D]."""
         ...
