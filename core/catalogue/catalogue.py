@@ -101,7 +101,7 @@ class Asset:
 @dataclass(frozen=True)
 class Architecture:
     """Sizes of the networks: keyword arguments of ``TransformerConfig``, ``umt5_config``, the CLIP tower and
-    ``AutoencoderKLWan`` (only what differs from Wan 2.1's)."""
+    ``WanVAEConfig`` (only what differs from Wan 2.1's)."""
 
     id: str
     transformer: dict[str, Any]

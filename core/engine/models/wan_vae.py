@@ -182,17 +182,13 @@ def build_wan_vae(
     Raises:
         BadCheckpoint: tensors missing, unknown or of other shapes.
     """
-    sizes = WanVAEConfig(**{name: _frozen(value) for name, value in config.items()})
+    sizes = WanVAEConfig.of(config)
     with torch.device("meta"):
         model = WanVAENet(sizes)
     blocks = sizes.num_res_blocks
     renamed = {diffusers_name(key, blocks): value.to(dtype) for key, value in state.items()}
     fill(model, renamed, source)
     return WanVAE(model.to(device), sizes)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def load_wan_vae(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-from torch import nn
 
 from core.engine.interfaces import VideoVAE
 from core.engine.memory.tiles import TiledVAE
-from core.engine.models.wan_vae import LATENTS_MEAN, LATENTS_STD, WanVAE
+from core.engine.models.wan_vae import WanVAE
+from core.engine.models.wan_vae_net import WanVAEConfig, WanVAENet
 from core.evaluation.memory_peaks.forwards import Clip
 from core.evaluation.memory_peaks.meter import Report, Row, measure
 from core.evaluation.memory_peaks.pictures import decoded, psnr, smooth_video
@@ -28,7 +27,7 @@ class Autoencoder:
     """Measures one autoencoder with random weights.
 
     Args:
-        sizes: of AutoencoderKLWan where they differ from Wan 2.1.
+        sizes: fields of WanVAEConfig where they differ from Wan 2.1.
     """
 
     report: Report
@@ -86,8 +85,8 @@ class Autoencoder:
         return whole if tile is None else TiledVAE(whole, tile)
 
     def _model(self, dtype: str) -> WanVAE:
-        scaling = {"latents_mean": list(LATENTS_MEAN), "latents_std": list(LATENTS_STD)}
+        config = WanVAEConfig.of(self.sizes)
         torch.manual_seed(5)
         with self.device:
-            model = AutoencoderKLWan(**scaling, **self.sizes)
-        return WanVAE(nn.Module.to(model, DTYPES[dtype]))  # diffusers' own ``to`` warns
+            model = WanVAENet(config)
+        return WanVAE(model.to(DTYPES[dtype]), config)

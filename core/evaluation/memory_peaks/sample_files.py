@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
@@ -19,6 +18,7 @@ from core.engine.convert.convert import convert
 from core.engine.loading.checkpoint import expected_shapes
 from core.engine.models.config import TransformerConfig
 from core.engine.models.umt5 import TABLE_AGAIN
+from core.engine.models.wan_vae_net import WanVAEConfig, WanVAENet
 from core.evaluation.memory_peaks.forwards import Clip
 
 RANK, ALPHA = 8, 4.0
@@ -89,7 +89,7 @@ def write_text_encoders(folder: Path, config: UMT5Config) -> dict[str, Path]:
 def write_vae(folder: Path, sizes: Mapping[str, Any]) -> Path:
     """The video autoencoder in bfloat16 under diffusers' names, as torch initialises it."""
     torch.manual_seed(5)
-    state = AutoencoderKLWan(**sizes).state_dict()
+    state = WanVAENet(WanVAEConfig.of(sizes)).state_dict()
     return _save(folder / "vae.safetensors", {name: tensor.bfloat16() for name, tensor in state.items()})
 
 
