@@ -45,7 +45,7 @@ def _attended(attn: SelfAttention, x: Residual, norm: Norm, rope: RopeTable) -> 
     q = norm_heads(q.view(shape), attn.norm_q.weight, attn.norm_q.eps, attn.num_heads, rope)
     k = norm_heads(k.view(shape), attn.norm_k.weight, attn.norm_k.eps, attn.num_heads, rope)
     out = attn.attend(q, k, attn.heads(v.view(shape)), rope.references)
-    return _product_of(out, attn.o, x.dtype)
+    return _product_of(out.flatten(2), attn.o, x.dtype)
 
 
 def _looked_up(block: Block, x: Residual, context: Context) -> Tensor:
@@ -70,7 +70,7 @@ def _products(make: MakeRows, layers: tuple[nn.Module, ...], dtype: torch.dtype)
     return [product(rows, layer, dtype) for layer in layers]
 
 
-def _product_of(heads: Tensor, layer: nn.Module, dtype: torch.dtype) -> Tensor:
-    """[B, L, N, d] -> [M, D]."""
-    rows = quantise_rows(heads.reshape(-1, heads.shape[2] * heads.shape[3]), rows_kind(layer), dtype)
+def _product_of(x: Tensor, layer: nn.Module, dtype: torch.dtype) -> Tensor:
+    """[B, L, D] -> [M, D]."""
+    rows = quantise_rows(x.flatten(0, 1), rows_kind(layer), dtype)
     return product(rows, layer, dtype)

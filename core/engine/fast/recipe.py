@@ -102,14 +102,14 @@ def accelerate(transformer: nn.Module, recipe: Recipe) -> None:
         block.fast = fused_block if recipe.fused else None
         block.self_attn.attend = _attend_of(block.self_attn, recipe, device)
     for layer in transformer.modules():
-        if isinstance(layer, QuantisedLinear):
-            layer.multiply_floats(not recipe.eight_bit)
+        if isinstance(layer, QuantisedLinear) and not recipe.eight_bit:
+            layer.multiply_floats()
     model.recipe = recipe
 
 
 def projection_of(attention: SelfAttention) -> nn.Linear | None:
     """The layer that sparse-linear attention was trained with."""
-    holder = getattr(attention, "attn_op", None)
+    holder: Any = getattr(attention, "attn_op", None)
     projection: nn.Linear | None = None if holder is None else holder.local_attn.proj_l
     return projection
 

@@ -67,6 +67,10 @@ class QuantisedLinear(nn.Module):
         rows = ready_rows(x.reshape(-1, x.shape[-1]), self.rows_kind, dtype)
         return self.multiply(rows, dtype).view(*x.shape[:-1], -1)
 
+    def multiply_floats(self) -> None:
+        """Dequantise the weight for each product from now on, whatever the layer was made for."""
+        self.rows_kind = "float"
+
     def fill(self, data: Tensor, scale: Tensor | None) -> None:
         """Take stored data of the shapes and dtypes that the layer was made for; no copy is made.
 
@@ -212,6 +216,10 @@ class Int8BlockLinear(QuantisedLinear):
         self.register_buffer("scale", torch.ones(scale_shape(out_features, in_features)))
         if matmul == "int8":
             check_int8_weight(self.data, _present(self.scale))
+
+    def multiply_floats(self) -> None:
+        """See ``QuantisedLinear``."""
+        self.matmul = "dequantise"
 
     def dequantise(self, dtype: torch.dtype) -> Tensor:
         """[out, in]."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from core.engine.models.norms import RMSNorm
 from core.engine.models.rope import RopeTable, apply_rope
+from core.engine.ops.cross import KeysValues
 
 # Norm and rotation are float32: in pieces, their intermediates take little beside the 16-bit result.
 TOKENS_AT_ONCE = 8192
@@ -59,13 +60,6 @@ def prepared(x: Tensor, norm: RMSNorm, num_heads: int, dtype: torch.dtype, rope:
         return out
     heads = torch.unflatten(norm(x), -1, (num_heads, -1))
     return (heads if rope is None else apply_rope(heads, rope)).to(dtype)
-
-
-class KeysValues(NamedTuple):
-    """Keys, normed and in heads, and values: [B, M, N, d] each."""
-
-    k: Tensor
-    v: Tensor
 
 
 class Context(NamedTuple):

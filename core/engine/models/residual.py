@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.engine.ops.normed import add_gated, add_norm_rows, norm_rows
 from core.engine.ops.rows import Norm, RowKind, Rows
 
 
@@ -27,8 +28,6 @@ class Residual:
 
     def normed(self, norm: Norm, kind: RowKind) -> Rows:
         """The norm of the stream as rows for products, [M, D]; what was held back is added now."""
-        from core.engine.ops.normed import add_norm_rows, norm_rows
-
         if self._update is None:
             return norm_rows(self._x, norm, kind, self.dtype)
         rows = add_norm_rows(self._x, self._update, self._gate, norm, kind, self.dtype)
@@ -42,8 +41,6 @@ class Residual:
 
     def settle(self) -> Tensor:
         """The whole stream [B, L, D] float32, with everything added."""
-        from core.engine.ops.normed import add_gated
-
         if self._update is not None:
             self._x = add_gated(self._x, self._update, self._gate)
             self._update = self._gate = None
