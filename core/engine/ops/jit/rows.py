@@ -69,9 +69,9 @@ def write_row(tiles, out, scales, number, WIDTH: tl.constexpr, TILE: tl.constexp
             peaks = tl.maximum(peaks, tl.abs(tiles[i]), propagate_nan=tl.PropagateNan.ALL)
         # As integers, magnitudes keep their order and NaN is the largest; tl.max of floats ignores NaN.
         peak = tl.max(peaks.to(tl.int32, bitcast=True), 0).to(tl.float32, bitcast=True)
-        scale = tl.maximum(peak / top, 1e-12, propagate_nan=tl.PropagateNan.ALL)
+        scale = tl.maximum(tl.div_rn(peak, top), 1e-12, propagate_nan=tl.PropagateNan.ALL)
         tl.store(scales + number, scale)
-        inverse = 1.0 / scale
+        inverse = tl.div_rn(1.0, scale)
         for i in tl.static_range(COUNT):
             if out.dtype.element_ty == tl.int8:
                 write_tile(row, to_int8(tiles[i] * inverse), i, WIDTH, TILE)
