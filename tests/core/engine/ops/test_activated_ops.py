@@ -22,7 +22,7 @@ def device(kernel_device: torch.device, monkeypatch: pytest.MonkeyPatch) -> torc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(3, 37), (3, 1152), (2, 2777), (1, 13824)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 37), (2, 1152), (2, 2777), (1, 13824)], ids=str)
 def test_gelu_equals_torch(
     shape: tuple[int, int],
     kind: RowKind,

@@ -15,7 +15,7 @@ from tests.core.engine.ops.rows_checks import poisoned, same_rows, skip_without_
 
 KINDS: list[RowKind] = ["float", "fp8", "int8"]
 # Less than a tile, the mini's width, the 14B's, and a ragged end of several tiles.
-SHAPES = [(3, 37), (3, 320), (1, 5120), (2, 2777)]
+SHAPES = [(3, 37), (2, 320), (1, 5120), (2, 2777)]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_float_rows_take_the_asked_dtype(
 
 @pytest.mark.parametrize("gated", [True, False], ids=["gate", "no gate"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(3, 320), (2, 2777), (1, 5120)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 320), (2, 2777)], ids=str)
 def test_update_is_added_before_the_norm(
     shape: tuple[int, int],
     kind: RowKind,
