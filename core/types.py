@@ -241,6 +241,7 @@ class Plan:
         text_on: where the text encoder runs.
         vae_dtype: dtype of the video autoencoder.
         lighter_steps: what ``planner.lighter`` has changed, in words.
+        dense_references: sparse attention keeps the reference frames' keys for all, and their queries see all.
         device: what the plan was made for: ``cpu``, ``cuda:UUID``, or ``auto`` where no machine was given.
         caching: ``none`` or the cache of forwards between steps; cache_threshold: how much change it lets
             pass, None for the cache's own.
@@ -273,6 +274,7 @@ class Plan:
     lighter_steps: tuple[str, ...] = ()
     schema: int = SCHEMA
     device: str = "auto"
+    dense_references: bool = False
     cache_threshold: float | None = None
 
 

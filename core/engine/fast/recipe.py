@@ -86,8 +86,11 @@ class SparseAttend:
         )
 
 
-def accelerate(transformer: nn.Module, recipe: Recipe) -> None:
+def accelerate(transformer: nn.Module, recipe: Recipe, device: torch.device | None = None) -> None:
     """Let a ``SteadyDancerTransformer`` compute by ``recipe`` from now on; its weights may come later.
+
+    Args:
+        device: where it will compute; by default where its weights are.
 
     Raises:
         BadSetting: a kind that needs trained weights which the transformer has no place for, or a kernel that
@@ -97,14 +100,14 @@ def accelerate(transformer: nn.Module, recipe: Recipe) -> None:
     from core.engine.linear.quantised import QuantisedLinear
 
     model: Any = transformer
-    device = next(transformer.parameters()).device
+    device = device or getattr(model, "recipe_device", None) or next(transformer.parameters()).device
     for block in model.blocks:
         block.fast = fused_block if recipe.fused else None
         block.self_attn.attend = _attend_of(block.self_attn, recipe, device)
     for layer in transformer.modules():
         if isinstance(layer, QuantisedLinear) and not recipe.eight_bit:
             layer.multiply_floats()
-    model.recipe = recipe
+    model.recipe, model.recipe_device = recipe, device
 
 
 def projection_of(attention: SelfAttention) -> nn.Linear | None:

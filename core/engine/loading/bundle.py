@@ -7,9 +7,9 @@ headers are read before anything is loaded; the weights come when the plan's res
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -24,6 +24,7 @@ from core.types import Plan, Progress
 
 if TYPE_CHECKING:
     from core.engine.linear.lora import LoraSet
+    from core.engine.linear.narrowing import NarrowKind
     from core.engine.loading.checkpoint import TransformerFile
 
 # The default of Wan 2.1's configuration with SteadyDancer's "camera shake" in front: what the model was
@@ -34,7 +35,7 @@ NEGATIVE_PROMPT = (
     "手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-INT8 = "int8"
+NARROW: Final[tuple[NarrowKind, ...]] = ("fp8", "int8")
 CPU = torch.device("cpu")
 
 
@@ -67,7 +68,8 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
     for role in ("vae", "text_encoder", "image_encoder"):
         hooks.check()
         open_checkpoint(files[role])
-    return _assemble(plan, device, hooks, sizes, files, transformer, model_spec(plan.model, architecture))
+    bundle = _assemble(plan, device, hooks, sizes, files, transformer, model_spec(plan.model, architecture))
+    return _accelerated(bundle, plan, device, precision)
 
 
 @dataclass(frozen=True)
@@ -77,21 +79,23 @@ class Precision:
     Attributes:
         dtype: of everything that is not stored quantised, and of products.
         keep_quantised: whether stored formats are kept.
-        matmul: of ``TransformerFile``.
+        matmul, quantise: of ``TransformerFile``.
     """
 
     dtype: torch.dtype
     keep_quantised: bool
-    matmul: str
+    matmul: str = "dequantise"
+    quantise: NarrowKind | None = None
 
     @classmethod
     def of(cls, plan: Plan) -> Precision:
         """What the plan's ``weights`` and ``matmul`` ask for; raises ``BadSetting`` for an unknown one."""
         if plan.weights in DTYPES:
-            return cls(DTYPES[plan.weights], False, "dequantise")
-        if plan.matmul == INT8:
-            return cls(torch.bfloat16, True, INT8)
-        return cls(_float_dtype(plan.matmul, "The transformer"), True, "dequantise")
+            return cls(DTYPES[plan.weights], False)
+        for kind in NARROW:
+            if plan.matmul == kind:
+                return cls(torch.bfloat16, True, kind, kind if plan.weights == kind else None)
+        return cls(_float_dtype(plan.matmul, "The transformer"), True)
 
 
 def transformer_file(path: Path, sizes: Sizes, precision: Precision, weights: str) -> TransformerFile:
@@ -104,7 +108,12 @@ def transformer_file(path: Path, sizes: Sizes, precision: Precision, weights: st
     from core.engine.loading.checkpoint import TransformerFile
 
     file = TransformerFile(
-        path, sizes.transformer, precision.dtype, precision.keep_quantised, precision.matmul
+        path,
+        sizes.transformer,
+        precision.dtype,
+        precision.keep_quantised,
+        precision.matmul,
+        precision.quantise,
     )
     if precision.keep_quantised and not file.quantised:
         raise BadCheckpoint(
@@ -152,6 +161,14 @@ def _assemble(
         notes=loras.report.sentences() if loras else (),
         part_ids={role: part_id(path) for role, path in files.items()},
     )
+
+
+def _accelerated(bundle: ModelBundle, plan: Plan, device: torch.device, precision: Precision) -> ModelBundle:
+    """The bundle with a transformer that computes as is fastest here."""
+    from core.engine.fast.settle import settle
+
+    notes = settle(bundle.transformer, plan, device, precision.dtype)
+    return replace(bundle, notes=bundle.notes + notes)
 
 
 def model_spec(model: str, architecture: Architecture) -> ModelSpec:

@@ -1,0 +1,82 @@
+"""From a plan and what was measured on this machine to a recipe, put into a transformer."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import nn
+
+from core.engine.attention.backends import BackendName
+from core.engine.attention.kinds import KINDS, AttentionKind
+from core.engine.fast.compiler import ensure_compiler
+from core.engine.fast.probe import probed
+from core.engine.fast.recipe import Recipe, accelerate
+from core.engine.linear.quantised import Int8RowLinear, ScaledFp8Linear
+from core.hardware.kernels_file import Choices
+from core.settings import places
+from core.types import Plan
+
+AUTO = "auto"
+DEFAULT_TOPK = 0.1
+
+
+def settle(transformer: nn.Module, plan: Plan, device: torch.device, dtype: torch.dtype) -> tuple[str, ...]:
+    """Accelerate a transformer as the plan says and as is fastest on this machine.
+
+    The first call on a machine measures its kernels, for about ten seconds.
+
+    Args:
+        transformer: its weights may come later.
+        dtype: of products that are not in 8 bits.
+
+    Returns:
+        Notes for people.
+
+    Raises:
+        BadSetting: a kind of attention that the weights were not trained for, or that needs a GPU.
+        EngineError: a kernel broke the GPU; the next process leaves it out.
+    """
+    choices = measured(device)
+    recipe = recipe_of(plan, choices, dtype)
+    for layer in transformer.modules():
+        if isinstance(layer, ScaledFp8Linear):
+            layer.fast_accumulation = choices.fast_accumulation
+        if isinstance(layer, Int8RowLinear):
+            layer.engine = "torch" if choices.int8_engine == "torch" else "triton"
+    accelerate(transformer, recipe, device)
+    return notes_of(plan, recipe, choices)
+
+
+def measured(device: torch.device) -> Choices:
+    """This machine's choices; on a processor everything is plain."""
+    if device.type != "cuda":
+        return Choices()
+    compiler = ensure_compiler(places().cache)
+    return probed(device, compiler=compiler.label)
+
+
+def recipe_of(plan: Plan, choices: Choices, dtype: torch.dtype) -> Recipe:
+    """What the plan asks for, with the kernels that are fastest here."""
+    kind = cast(AttentionKind, choices.fastest if plan.attention == AUTO else plan.attention)
+    return Recipe(
+        attention=kind,
+        dense=cast(BackendName, choices.dense(kind)),
+        topk=DEFAULT_TOPK if plan.sla_topk is None else plan.sla_topk,
+        dense_references=plan.dense_references,
+        fused=choices.fused and dtype in (torch.bfloat16, torch.float16),
+    )
+
+
+def notes_of(plan: Plan, recipe: Recipe, choices: Choices) -> tuple[str, ...]:
+    """What the user did not ask for."""
+    asked = plan.attention
+    if asked == "flash3" and not choices.flash3:
+        return ("FlashAttention-3 cannot be used here: PyTorch's attention computes instead.",)
+    if asked == "sage" and not choices.sage:
+        return ("No 8-bit attention can be used here: PyTorch's attention computes instead.",)
+    if KINDS[recipe.attention].sparse and not KINDS[recipe.attention].trained:
+        return (
+            f"Attention keeps {recipe.topk:.0%} of the keys without training: the picture is approximate.",
+        )
+    return ()
