@@ -11,22 +11,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from core.engine.encodings import Encodings, Part, pictures_hash
-from core.engine.interfaces import Check, Hooks, ModelBundle, Releasable
+from core.engine.interfaces import Hooks, ModelBundle, Releasable
+from core.engine.pictures import Picture, PosePieces, pil_resize, pose_video, resize, to_unit
+from core.engine.video_pieces import encode_pieces, encode_still
 from core.errors import BadImage, BadInput, BadSetting
 from core.geometry import PATCH, TEMPORAL_STRIDE, VAE_STRIDE, latent_frames, latent_size
 from core.types import Progress
 
-Picture = NDArray[np.uint8]
 MASK_CHANNELS = 4
 LATENT_CHANNELS = 16
+
+__all__ = [
+    "Conditions",
+    "Picture",
+    "build_conditions",
+    "first_frame_mask",
+    "latent_shape",
+    "pose_video",
+    "reference_frame",
+    "resize",
+    "to_unit",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ def build_conditions(
     area: int,
     hooks: Hooks,
     encodings: Encodings | None = None,
+    *,
+    text_guided: bool = True,
 ) -> Conditions:
     """Encode everything a render needs. Long: ``hooks.check`` is called between frames and VAE chunks.
 
@@ -84,6 +95,7 @@ def build_conditions(
         prompt: text; negative_prompt: text, where None and "" mean the model's own default.
         area: pixels of the output, at most; see ``core.geometry.latent_size``.
         encodings: the cache to take from and add to; None computes everything.
+        text_guided: whether the negative prompt is used at all; else ``text_null`` is ``text``.
 
     Raises:
         BadInput: a frame count that is not 4n + 1, unequal pose videos, a picture too narrow for the area.
@@ -92,7 +104,9 @@ def build_conditions(
     frames = _checked_frames(pose_u8, pose_negative_u8)
     encoder = _Encoder(bundle, encodings or Encodings(), hooks, reference_u8)
     text = encoder.text(prompt)
-    text_null = encoder.text(negative_prompt or bundle.spec.default_negative_prompt)
+    text_null = text
+    if text_guided:
+        text_null = encoder.text(negative_prompt or bundle.spec.default_negative_prompt)
     _release(bundle.text_encoder)
     hooks.check()
     clip_x = encoder.picture(reference_u8)
@@ -123,33 +137,6 @@ def build_conditions(
 def latent_shape(reference_u8: Picture, frames: int, area: int) -> tuple[int, ...]:
     """(16, T, H, W) of a video of ``frames`` pictures; arguments and errors as for ``build_conditions``."""
     return (LATENT_CHANNELS, latent_frames(frames), *_output_size(reference_u8, area))
-
-
-def to_unit(picture: Picture) -> Tensor:
-    """uint8 [H, W, 3] -> float32 [3, H, W] in [-1, 1]."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float().div(255).mul(2).sub(1)
-
-
-def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """[3, H, W] -> [3, *size]: bicubic without antialias and without clamping, on the CPU (spec 3.2)."""
-    resized = functional.interpolate(picture[None], size=size, mode="bicubic", align_corners=False)
-    return resized[0]
-
-
-def reference_video(reference: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
-    """The reference as picture 0 and mid-grey after it: [1, 3, F, *size]."""
-    video = torch.zeros(1, 3, frames, *size)
-    video[0, :, 0] = resize(reference, size)
-    return video
-
-
-def pose_video(poses: Picture, reference: Picture, size: tuple[int, int], check: Check) -> Tensor:
-    """Skeletons [F, h, w, 3] by way of the reference's own size to [1, 3, F, *size]."""
-    video = torch.empty(1, 3, len(poses), *size)
-    for index, pose in enumerate(poses):
-        check()
-        video[0, :, index] = resize(to_unit(_pil_resize(pose, reference)), size)
-    return video
 
 
 def first_frame_mask(latent_frames: int, height: int, width: int) -> Tensor:
@@ -192,12 +179,6 @@ def _checked_frames(poses: Picture, negative: Picture | None) -> int:
     return frames
 
 
-def _pil_resize(picture: Picture, reference: Picture) -> Picture:
-    """Antialiased bicubic to the reference's own size."""
-    height, width = reference.shape[:2]
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
-
-
 @dataclass(frozen=True)
 class _Encoder:
     """Encodes what belongs to one reference, or takes it from the cache; every result float32."""
@@ -217,7 +198,7 @@ class _Encoder:
         """[257, clip_dim] of a picture, brought to the reference's own size where it is ``resized``."""
 
         def encode() -> Tensor:
-            shown = _pil_resize(picture, self.reference) if resized else picture
+            shown = pil_resize(picture, self.reference) if resized else picture
             return self.bundle.image_encoder.encode(to_unit(shown))
 
         size = self.reference.shape[:2] if resized else None
@@ -226,10 +207,15 @@ class _Encoder:
         return features
 
     def reference_video(self, frames: int, size: tuple[int, int], chunks: _Chunks) -> Tensor:
-        """[16, T, H, W] of the reference and the grey after it."""
+        """[16, T, H, W] of the reference and the mid-grey after it."""
+
+        def encode() -> Tensor:
+            picture = resize(to_unit(self.reference), size)
+            return encode_still(self.bundle.vae, picture[None], frames, chunks.check)
+
         return self._video(
             lambda: ("reference", pictures_hash(self.reference), str((frames, size))),
-            lambda: reference_video(to_unit(self.reference), frames, size),
+            encode,
             chunks,
             latent_frames(frames),
         )
@@ -237,9 +223,14 @@ class _Encoder:
     def pose_video(self, poses: Picture, size: tuple[int, int], chunks: _Chunks) -> Tensor:
         """[16, T, H, W] of skeletons."""
         check = self.hooks.check
+
+        def encode() -> Tensor:
+            with PosePieces(poses, self.reference, size, check) as pieces:
+                return encode_pieces(self.bundle.vae, pieces, chunks.check)
+
         return self._video(
             lambda: ("pose", pictures_hash(poses, check), str((self.reference.shape[:2], size))),
-            lambda: pose_video(poses, self.reference, size, check),
+            encode,
             chunks,
             latent_frames(len(poses)),
         )
@@ -247,11 +238,11 @@ class _Encoder:
     def _video(
         self,
         content: Callable[[], tuple[str, ...]],
-        prepare: Callable[[], Tensor],
+        encode: Callable[[], Tensor],
         chunks: _Chunks,
         count: int,
     ) -> Tensor:
-        latents, found = self._get("vae", content, lambda: self.bundle.vae.encode(prepare(), chunks.check)[0])
+        latents, found = self._get("vae", content, lambda: encode()[0])
         if found:
             chunks.skip(count)
         return latents

@@ -28,8 +28,8 @@ from core.engine.record import version_of
 from core.types import Plan
 
 Part = Literal["text_encoder", "image_encoder", "vae"]
-# Counts up when the preparation in ``conditioning.py``, an encoder's code or the storage gives other bits.
-_VERSION: Final = "1"
+# Counts up when the preparation in ``pictures.py``, an encoder's code or the storage gives other bits.
+_VERSION: Final = "2"
 _NAME: Final = "encoding"
 # Whose code prepares and encodes; torch stands in ``Kernels``.
 _LIBRARIES: Final = ("diffusers", "transformers", "tokenizers", "ftfy", "pillow")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from core.engine.interfaces import Check, ImageEncoder, VideoVAE, never
+from core.engine.video_pieces import Piece, encode_pieces, encode_still
 
 Loaded = TypeVar("Loaded")
 
@@ -39,6 +40,14 @@ class OnDemandVAE(OnDemand[VideoVAE]):
     def encode(self, video: Tensor, check: Check = never) -> Tensor:
         """See ``VideoVAE``."""
         return self.get().encode(video, check)
+
+    def encode_pieces(self, pieces: Iterable[Piece], check: Check = never) -> Tensor:
+        """See ``EncodesPieces``."""
+        return encode_pieces(self.get(), pieces, check)
+
+    def encode_still(self, picture: Tensor, frames: int, check: Check = never) -> Tensor:
+        """See ``EncodesStill``."""
+        return encode_still(self.get(), picture, frames, check)
 
     def decode(self, latents: Tensor, check: Check = never) -> Iterator[Tensor]:
         """See ``VideoVAE``."""

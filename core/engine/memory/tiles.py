@@ -11,7 +11,7 @@ middle of Wan's autoencoder, the rest of the picture. So tiles are close to the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from core.engine.interfaces import Check, VideoVAE, never
+from core.engine.video_pieces import encode_still
 from core.errors import BadSetting
 from core.geometry import TEMPORAL_STRIDE, VAE_STRIDE
 
@@ -100,20 +101,26 @@ class TiledVAE:
 
     def encode(self, video: Tensor, check: Check = never) -> Tensor:
         """See ``VideoVAE``."""
-        height, width = (side // VAE_STRIDE for side in video.shape[3:])
+        return self._encode(video, check, self.vae.encode)
+
+    def encode_still(self, picture: Tensor, frames: int, check: Check = never) -> Tensor:
+        """See ``EncodesStill``."""
+        return self._encode(picture, check, lambda part, seldom: encode_still(self.vae, part, frames, seldom))
+
+    def _encode(self, whole: Tensor, check: Check, encode: Callable[[Tensor, Check], Tensor]) -> Tensor:
+        """Tiles of pictures [..., 8h, 8w], each encoded to [B, 16, n+1, rows, columns]."""
+        height, width = (side // VAE_STRIDE for side in whole.shape[-2:])
         tiles = self._tiles(height, width, scale=1)
         if len(tiles) == 1:
-            return self.vae.encode(video, check)
+            return encode(whole, check)
         seldom = every(len(tiles), check)
-        whole: Tensor | None = None
+        latents: Tensor | None = None
         for tile in tiles:
-            part = self.vae.encode(
-                video[..., tile.rows.times(VAE_STRIDE), tile.columns.times(VAE_STRIDE)], seldom
-            )
-            whole = part.new_zeros(*part.shape[:3], height, width) if whole is None else whole
-            whole[..., tile.rows.times(1), tile.columns.times(1)] += part * tile.mask.to(part)
-        assert whole is not None
-        return whole
+            part = encode(whole[..., tile.rows.times(VAE_STRIDE), tile.columns.times(VAE_STRIDE)], seldom)
+            latents = part.new_zeros(*part.shape[:3], height, width) if latents is None else latents
+            latents[..., tile.rows.times(1), tile.columns.times(1)] += part * tile.mask.to(part)
+        assert latents is not None
+        return latents
 
     def decode(self, latents: Tensor, check: Check = never) -> Iterator[Tensor]:
         """See ``VideoVAE``. The first chunk comes when all tiles are decoded.

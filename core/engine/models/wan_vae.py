@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from core.engine.interfaces import Check, never
 from core.engine.loading.companions import fill, read_tensors
 from core.engine.models.wan_vae_net import Past, Step, WanVAEConfig, WanVAENet, layout_of
+from core.engine.video_pieces import Piece, on_device
 from core.errors import BadInput
 from core.geometry import TEMPORAL_STRIDE, latent_frames
 
@@ -64,14 +66,14 @@ class WanVAE:
         return self.encode_pieces(in_pieces(video), check)
 
     @torch.no_grad()
-    def encode_pieces(self, pieces: Iterable[Tensor], check: Check = never) -> Tensor:
-        """``encode`` of pictures that come one by one: [B, 3, 1, 8h, 8w], then [B, 3, 4, 8h, 8w] each."""
+    def encode_pieces(self, pieces: Iterable[Piece], check: Check = never) -> Tensor:
+        """``encode`` of a video as it comes: one picture, then four a piece."""
         past: Past = {}
         latents: list[Tensor] = []
         waiting: list[Tensor] = []
         for piece in pieces:
             check()
-            waiting.append(self._pictures(piece))
+            waiting.append(self._pictures(piece(self.device)))
             if len(waiting) == (self.group if latents else 1):
                 latents.append(self._encoded(waiting, past))
                 waiting = []
@@ -129,7 +131,7 @@ class WanVAE:
 
     def _pictures(self, piece: Tensor) -> Tensor:
         """Pictures as the network takes them."""
-        return _laid_out(piece.to(self.device, non_blocking=True).to(self.dtype))
+        return _laid_out(on_device(piece, self.device).to(self.dtype))
 
     def _encoded(self, pieces: list[Tensor], past: Past) -> Tensor:
         x = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
@@ -140,11 +142,11 @@ class WanVAE:
         return (mean - self._mean) / self._std
 
 
-def in_pieces(video: Tensor) -> Iterator[Tensor]:
+def in_pieces(video: Tensor) -> Iterator[Piece]:
     """[B, 3, 4n+1, H, W] -> its first picture, then four at a time."""
-    yield video[:, :, :1]
-    if video.shape[2] > 1:
-        yield from torch.split(video[:, :, 1:], TEMPORAL_STRIDE, dim=2)
+    for start in (0, *range(1, video.shape[2], TEMPORAL_STRIDE)):
+        stop = start + TEMPORAL_STRIDE if start else 1
+        yield partial(on_device, video[:, :, start:stop])
 
 
 def settled(steps: Sequence[Step]) -> list[int]:

@@ -46,7 +46,8 @@ class WanVAEConfig:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> WanVAEConfig:
         """From keyword arguments, which may be lists."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**frozen)
 
 
 class Step(NamedTuple):
