@@ -15,6 +15,7 @@ from core.catalogue.entries import ModelEntry, checkpoints, entry
 from core.catalogue.load import load_catalogue
 from core.catalogue.measurements import Measurements
 from core.catalogue.planning.budget import Budget, budget_for, cpu_budget
+from core.catalogue.planning.caching import resolve_caching
 from core.catalogue.planning.candidates import variants
 from core.catalogue.planning.checks import (
     check_frames,
@@ -183,9 +184,16 @@ def _settle(request: RenderRequest, available: int, model: ModelEntry) -> _Settl
     check_request(request, model)
     size = resolve_size(request.size, chosen, model)
     sampling = resolve_sampling(chosen.sampling_at(size), request.overrides)
+    caching, threshold = resolve_caching(request.overrides, sampling.steps)
     frames, length = resolve_frames(request.frames, available, model)
     words = (sampling_reason(request, sampling), size_reason(request, chosen, size), length)
-    return _Settled(Plan(model.id, sampling, size, frames, loras=request.loras), chosen, words)
+    base = Plan(
+        *(model.id, sampling, size, frames),
+        loras=request.loras,
+        caching=caching,
+        cache_threshold=threshold,
+    )
+    return _Settled(base, chosen, words)
 
 
 def _mini_plan(request: RenderRequest, available: int, machine: Machine | None) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +18,18 @@ from torch import Tensor
 from core.engine.checkpoint_file import Identity, Stored, conforms, largest_bytes, read, write
 from core.engine.kernels import Kernels
 from core.engine.pipeline import state_specs
-from core.engine.sampling.state import LATENTS, Keep, SamplerState
+from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
 from core.errors import DiskError, Paused
 from core.geometry import VAE_STRIDE, latent_frames
 from core.types import Checkpointing, Kept, Plan, Sampling
 
 _LOG = logging.getLogger(__name__)
 _CHANNELS = 16
-# Of the time of sampling that may go into writing states: 50 MB each at the 14B model's native size.
+_REFERENCE_FRAMES, _CELLS_PER_TOKEN = 2, 4
+# What a cache keeps for a token at most: two float32 values for each of 5120 channels, for three branches.
+_MOST_CACHED_BYTES = 3 * 2 * 4 * 5120
+# Of the time of sampling that may go into writing states: 50 MB each at the 14B model's native size, up to
+# 3 GB with a cache of forwards.
 _MOST_SHARE = 0.05
 
 
@@ -37,11 +41,18 @@ class Belongs:
         identity: of ``identity_of``.
         kernels: what the render would compute with if nothing were kept.
         shape: of the latents, [16, T, H, W].
+        velocity: what the velocity field keeps beside the sampler, by steps done; None for nothing.
     """
 
     identity: Identity
     kernels: Kernels
     shape: tuple[int, ...]
+    velocity: Callable[[int], Mapping[str, TensorSpec]] | None = None
+
+    def specs(self, sampling: Sampling, step: int) -> dict[str, TensorSpec]:
+        """What a state after ``step`` steps consists of."""
+        own = state_specs(sampling, step, self.shape)
+        return own if self.velocity is None or step == sampling.steps else {**own, **self.velocity(step)}
 
 
 class Checkpoint:
@@ -157,7 +168,7 @@ def _fits(found: Stored, belongs: Belongs, sampling: Sampling) -> bool:
     if differs or found.steps != sampling.steps:
         _LOG.info("The kept state is of another render (%s); this one begins anew", ", ".join(differs))
         return False
-    if not conforms(found.state, state_specs(sampling, found.state.step, belongs.shape)):
+    if not conforms(found.state, belongs.specs(sampling, found.state.step)):
         _LOG.warning("The kept state is damaged; the render begins anew")
         return False
     return True
@@ -166,4 +177,8 @@ def _fits(found: Stored, belongs: Belongs, sampling: Sampling) -> bool:
 def _largest(plan: Plan) -> int:
     """Bytes; the ratio of the reference only makes the picture smaller."""
     cells = plan.size.area // VAE_STRIDE**2
-    return largest_bytes(_CHANNELS * latent_frames(plan.frames) * cells)
+    latents = largest_bytes(_CHANNELS * latent_frames(plan.frames) * cells)
+    if plan.caching == "none":
+        return latents
+    tokens = (latent_frames(plan.frames) + _REFERENCE_FRAMES) * cells // _CELLS_PER_TOKEN
+    return latents + tokens * _MOST_CACHED_BYTES

@@ -54,7 +54,7 @@ def identity_of(
         "weights": plan.weights,
         "matmul": plan.matmul,
         "attention": (plan.attention, plan.sla_topk),
-        "caching": plan.caching,
+        "caching": (plan.caching, plan.cache_threshold),
         "loras": loras,
         "parts": dict(part_ids),
     }

@@ -28,6 +28,7 @@ from core.engine.pipeline import count_forwards, decode, forwards_before, genera
 from core.engine.preview import Previews, PreviewsAsked
 from core.engine.preview_decoders import decoders_of
 from core.engine.record import describe, version_of
+from core.engine.sampling.caching.make import cache_of, kept_between_steps
 from core.engine.sampling.state import LATENTS
 from core.media.audio import SoundClip, read_sound
 from core.media.images import load_reference
@@ -141,7 +142,9 @@ class _Work:
             return _Begin(now)
         identity = identity_of(self.request, self.plan, self.bundle.part_ids, self.hooks.check)
         shape = latent_shape(self.reference, len(self.motion.positive), self.plan.size.area)
-        found = checkpoint.resume(Belongs(identity, now, shape))
+        negative = self.motion.negative is not None
+        kept = kept_between_steps(self.plan, self.bundle.transformer, shape, negative)
+        found = checkpoint.resume(Belongs(identity, now, shape, kept))
         if found is None:
             return _Begin(now)
         changed = " and ".join(now.changed(found.kernels))
@@ -173,6 +176,7 @@ class _Work:
                 begin=found.state if found else None,
                 keep=checkpoint.sampling(),
                 look=self.previews.sampling(decoders, self.plan.sampling.steps, first_step),
+                cache=cache_of(self.plan),
             )
         checkpoint.finished(latents)
         return latents

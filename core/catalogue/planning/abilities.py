@@ -6,6 +6,7 @@ A new kernel or a new way to save memory becomes a choice by one entry here.
 from __future__ import annotations
 
 from core.catalogue.entries import Family
+from core.catalogue.planning.caching import CACHES
 
 Choices = dict[str, tuple[str, ...]]
 
@@ -14,7 +15,7 @@ CHOICES: dict[Family, Choices] = {
     "14b": {
         "attention": ("sdpa",),
         "precision": ("auto", "float32", "bfloat16", "float16", "fp8", "int8"),
-        "caching": ("none",),
+        "caching": CACHES,
         "offload": ("auto", "none", "phased", "streamed"),
     },
     "mini": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from core.catalogue.entries import ModelEntry
 from core.catalogue.planning.abilities import CHOICES
@@ -12,7 +12,7 @@ from core.errors import BadSetting, BadVideo
 from core.geometry import TEMPORAL_STRIDE, fit_frames
 from core.pose.edit import check_edits
 from core.pose.prepare import check_settings
-from core.types import FPS, Overrides, RenderRequest, Sampling, Size
+from core.types import FPS, Overrides, RenderRequest, Sampler, Sampling, Size
 
 # Closed ranges of numbers in a request.
 RANGES: dict[str, tuple[float, float]] = {
@@ -26,7 +26,7 @@ RANGES: dict[str, tuple[float, float]] = {
 RCM_STEPS = (1, 4)
 SEEDS = (0, 2**63 - 1)
 LORA_STRENGTHS = (-10.0, 10.0)
-SAMPLERS = ("unipc", "rcm_ode", "rcm_sde")
+SAMPLERS = get_args(Sampler)
 _NAMES = {
     "steps": "number of steps",
     "guidance_scale": "guidance",
@@ -72,7 +72,7 @@ def resolve_sampling(base: Sampling, overrides: Overrides) -> Sampling:
         refuse_choice("sampler", sampling.sampler, SAMPLERS)
     for name, (lowest, highest) in RANGES.items():
         check_range(_NAMES.get(name, name), getattr(sampling, name), lowest, highest)
-    if sampling.sampler != "unipc":
+    if sampling.sampler.startswith("rcm"):
         check_range("number of steps of the rCM sampler", sampling.steps, *RCM_STEPS)
     if sampling.condition_guidance_start > sampling.condition_guidance_end:
         raise BadSetting(

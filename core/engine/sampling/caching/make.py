@@ -7,18 +7,47 @@ the blocks does not see.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 import torch
 
 from core.catalogue.planning.caching import check_caching
+from core.engine.models.embeddings import PATCH
+from core.engine.models.transformer import REFERENCE_FRAMES
 from core.engine.sampling.caching.cache import StepCache
 from core.engine.sampling.caching.first_block import FirstBlockCache
 from core.engine.sampling.caching.taylor import TaylorCache
 from core.engine.sampling.caching.teacache import POLYNOMIALS, Polynomial, TeaCache
-from core.types import Sampling
+from core.engine.sampling.state import TensorSpec
+from core.types import Plan, Sampling
 
 LARGEST_480P_AREA: Final = 832 * 480
+
+
+def cache_of(plan: Plan) -> StepCache | None:
+    """The cache of a plan; beside a 16-bit network it keeps bfloat16, half of what the stream itself takes."""
+    kept = torch.float32 if plan.matmul == "float32" else torch.bfloat16
+    return make_cache(plan.caching, plan.cache_threshold, plan.sampling, plan.size.area, kept)
+
+
+def kept_between_steps(
+    plan: Plan, transformer: Any, shape: tuple[int, ...], has_negative: bool
+) -> Callable[[int], dict[str, TensorSpec]] | None:
+    """What a plan's cache adds to the states, by steps done; None without a cache.
+
+    Args:
+        transformer: a ``SteadyDancerTransformer``; its weights need not be there.
+        shape: of the latents, [16, T, H, W].
+        has_negative: whether there is a negative condition.
+    """
+    cache = cache_of(plan)
+    if cache is None:
+        return None
+    _, frames, height, width = shape
+    count = (frames + REFERENCE_FRAMES) * (height // PATCH) * (width // PATCH)
+    return partial(_specs, cache, (1, count, transformer.config.dim), has_negative)
 
 
 def make_cache(
@@ -55,3 +84,7 @@ def polynomial_for(area: int, retention: bool = True) -> Polynomial:
     """TeaCache's coefficients for pictures of so many pixels."""
     size = "480p" if area <= LARGEST_480P_AREA else "720p"
     return POLYNOMIALS[f"i2v_{size}{'_retention' if retention else ''}"]
+
+
+def _specs(cache: StepCache, tokens: tuple[int, ...], has_negative: bool, step: int) -> dict[str, TensorSpec]:
+    return cache.specs(step, tokens, has_negative)
