@@ -31,6 +31,7 @@ def test_the_other_presets_of_the_14b_model() -> None:
         sampling = fast.sampling
         assert (sampling.steps, sampling.guidance_scale, sampling.condition_guidance_scale) == (4, 1, 0)
         assert fast.lora == "lightx2v"
+        assert (sampling.sampler, sampling.shift) == ("euler", 5.0)  # what it was distilled for
     assert (turbo.size, draft.size) == (None, Size(832, 480))
 
 
