@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from core.cli.console import print_json
 from core.codec import to_data
 from core.errors import PirouetteError
 from core.hardware import Drive, Gpu, GpuProcess, Machine, inspect_machine
+from core.hardware.kernels_file import FOLDER, KernelsFile, describe_kernels, kernels_path, read_kernels
 from core.settings import places
 
 _GIB: Final = 2**30
@@ -29,23 +30,38 @@ def hardware(options: argparse.Namespace) -> int:
     """``pirouette hardware``."""
     root, catalogue, problem = _store()
     machine = inspect_machine(asdict(places()) | {"models": root})
+    kernels = kept_kernels(machine)
     if options.json:
-        print_json(machine_data(machine))
+        print_json(machine_data(machine, kernels))
         return 0
-    print("\n".join([*describe(machine), "", problem or meaning(machine, catalogue, Measurements())]))
+    print(
+        "\n".join([*describe(machine, kernels), "", problem or meaning(machine, catalogue, Measurements())])
+    )
     return 0
 
 
-def machine_data(machine: Machine) -> dict[str, Any]:
-    """The object that ``--json`` prints: the fields of ``Machine``, null where something is unknown."""
+def kept_kernels(machine: Machine) -> dict[str, KernelsFile]:
+    """What the engine has measured of the GPUs' kernels, by UUID; nothing before the first render on one."""
+    folder = places().cache / FOLDER
+    found = {gpu.uuid: read_kernels(kernels_path(folder, gpu.uuid)) for gpu in machine.gpus if gpu.capability}
+    return {uuid: kernels for uuid, kernels in found.items() if kernels is not None}
+
+
+def machine_data(machine: Machine, kernels: Mapping[str, KernelsFile] | None = None) -> dict[str, Any]:
+    """The object that ``--json`` prints: the fields of ``Machine``, null where something is unknown.
+
+    A GPU whose kernels were measured has ``kernels``: the figures, and the choices that follow.
+    """
     data: dict[str, Any] = to_data(machine)
     for gpu in data["gpus"]:
         gpu["memory_bytes"] = gpu["memory_bytes"] or None
+        if known := (kernels or {}).get(gpu["uuid"]):
+            gpu["kernels"] = to_data(known) | {"choices": to_data(known.choices())}
     return data
 
 
-def describe(machine: Machine) -> Iterator[str]:
-    """The lines for people."""
+def describe(machine: Machine, kernels: Mapping[str, KernelsFile] | None = None) -> Iterator[str]:
+    """The lines for people; ``kernels`` by the GPU's UUID."""
     yield _line("System", machine.system or _UNKNOWN)
     cores = f", {machine.cpu_cores} cores" if machine.cpu_cores else ""
     threads = f"{machine.cpu_count} usable thread{'s' if machine.cpu_count > 1 else ''}"
@@ -54,6 +70,8 @@ def describe(machine: Machine) -> Iterator[str]:
     yield _line("Page file", "none" if machine.page_file_bytes == 0 else size(machine.page_file_bytes))
     for gpu in machine.gpus:
         yield from _gpu_lines(gpu)
+        if kernels and gpu.uuid in kernels:
+            yield from (_line("", line) for line in describe_kernels(kernels[gpu.uuid]))
     if not machine.gpus:
         yield _line("GPU", "none found")
     for drive in machine.drives:

@@ -162,8 +162,13 @@ class TorchRender:
         """See ``Render``."""
         check()
         if self._engine is None:
+            import torch
+
+            from core.engine.fast.compiler import ensure_compiler
             from core.engine.warm import WarmEngine
 
+            if torch.cuda.is_available():
+                ensure_compiler(places().cache)
             self._engine = WarmEngine(cache=Cache(places().cache / "encodings"))
         from core.engine.preview import PreviewsAsked
 

@@ -1,8 +1,8 @@
 """Which kernels are fastest on this machine: measured once, kept in the cache, again when it changes.
 
 A kernel of somebody else's may end the process, or never return. So before each trial a mark says what is
-being tried and what is known by then; a process that finds the mark of a dead one leaves that candidate out and
-goes on with the next. ``python -m core.engine.fast.probe`` measures anew and prints the table.
+being tried and what is known by then; a process that finds the mark of a dead one leaves that candidate out
+and goes on with the next. ``python -m core.engine.fast.probe`` measures anew and prints the table.
 """
 
 from __future__ import annotations
@@ -102,18 +102,15 @@ class GpuMeter:
         torch.cuda.synchronize(self._device)
 
 
-def probed(
-    device: torch.device, folder: Path | None = None, compiler: str = "", again: bool = False
-) -> Choices:
+def probed(device: torch.device, cache: Path | None = None, again: bool = False) -> Choices:
     """This machine's choices, measured if nobody has done so with these versions.
 
     Takes up to some ten seconds on a GPU the first time, and about 1 GiB of its memory; on a processor
-    nothing.
+    nothing. Triton's compiler is seen to before (``ensure_compiler``).
 
     Args:
         device: to compute on.
-        folder: for the files; by default in the cache.
-        compiler: what Triton compiles with, to be told with the figures.
+        cache: folder for all that is kept; by default the app's.
         again: measure although it is known.
 
     Raises:
@@ -121,11 +118,17 @@ def probed(
     """
     if device.type != "cuda":
         return Choices()
+    cache = places().cache if cache is None else cache
+    compiler = ensure_compiler(cache)
     kernels = kernels_here(device)
-    folder = places().cache / FOLDER if folder is None else folder
     with torch.no_grad(), torch.cuda.device(device):
         found = choose(
-            kernels, folder, lambda: trials_for(device, kernels), GpuMeter(device), compiler, again=again
+            kernels,
+            cache / FOLDER,
+            lambda: trials_for(device, kernels),
+            GpuMeter(device),
+            compiler.problem or compiler.label,
+            again=again,
         )
     torch.cuda.empty_cache()
     return found.choices()
@@ -148,7 +151,7 @@ def choose(
         folder: for the files.
         trials: the candidates; called only if something has to be measured.
         meter: times them.
-        compiler: see ``probed``.
+        compiler: what Triton compiles with, or why it cannot: kept with the figures.
         again: measure although it is known.
         clock: in seconds.
 
@@ -278,9 +281,8 @@ def _forget(mark: Path) -> None:
 def main() -> int:
     """Measure anew, and print what was found; returns the exit code."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    compiler = ensure_compiler(places().cache)
     began = time.monotonic()
-    choices = probed(device, compiler=compiler.problem or compiler.label, again=True)
+    choices = probed(device, again=True)
     here = kernels_here(device)
     kept = read_kernels(kernels_path(places().cache / FOLDER, here.uuid or here.gpu))
     lines = [f"{name}: {value}" for name, value in here.key().items()]

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.catalogue.store.choices import Choices, choices_path, write_choices
-from core.cli.hardware import describe, machine_data, meaning
+from core.cli.hardware import describe, kept_kernels, machine_data, meaning
 from core.cli.main import main
 from core.codec import from_data
 from core.hardware import Drive, Gpu, GpuProcess, Machine
+from core.hardware.kernels_file import FOLDER, KernelsFile, Measured, kernels_path, write_kernels
+from core.settings import places
 
 GIB = 2**30
 GPU = Gpu(
@@ -77,6 +79,25 @@ def test_json_holds_every_fact() -> None:
     assert data["gpus"][0]["capability"] == [8, 9]
     assert data == json.loads(json.dumps(asdict(FULL)))
     assert from_data(data, Machine) == FULL
+
+
+def test_measured_kernels_are_told() -> None:
+    measured = (
+        Measured("dense", "cudnn", 0.002, 0.002),
+        Measured("dense", "sage2", problem="not installed"),
+        Measured("linear", "fp8", 0.001, 0.037),
+    )
+    write_kernels(
+        kernels_path(places().cache / FOLDER, "GPU-1"), KernelsFile("Some GPU", {}, measured, "gcc")
+    )
+    kernels = kept_kernels(FULL)
+    told = "\n".join(describe(FULL, kernels))
+    assert "            attention: cudnn 2.00 ms; fastest kind sdpa\n" in told
+    assert "            linear layers fastest in fp8; plain blocks\n            Triton: gcc\n" in told
+    assert "not used: sage2 (not installed)" in told
+    data = json.loads(json.dumps(machine_data(FULL, kernels)))
+    assert data["gpus"][0]["kernels"]["choices"]["exact"] == "cudnn"
+    assert kept_kernels(BARE) == {}
 
 
 @pytest.mark.parametrize(
