@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.engine.conditioning import Conditions
 from core.engine.guided import GuidedVelocity
+from core.engine.handing_over import handed_over, to_uint8
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.sampling.caching.cache import StepCache
 from core.engine.sampling.guidance import count_forwards, forwards_before
@@ -130,12 +131,14 @@ def _with_cache(keep: Keep | None, cache: StepCache | None) -> Keep | None:
 def decode(bundle: ModelBundle, latents: Tensor, hooks: Hooks) -> Iterator[NDArray[np.uint8]]:
     """latents [16, T, H, W] -> chunks of RGB pictures [n, 8H, 8W, 3], the first of one picture, then of four.
 
-    ``hooks.check`` is called between the chunks; nothing is kept of a chunk once it is handed over.
+    ``hooks.check`` is called between the chunks; nothing is kept of a chunk once it is handed over. A GPU is
+    one chunk ahead of what is handed over.
     """
     steps = latents.shape[1]
     progress = _DecodeProgress(hooks, steps)
-    for step, chunk in enumerate(bundle.vae.decode(latents[None], progress.check), start=1):
-        yield to_uint8(chunk[0])
+    chunks = bundle.vae.decode(latents[None], progress.check)
+    for step, pictures in enumerate(handed_over(chunks), start=1):
+        yield pictures
         progress.reach(step)
 
 
@@ -160,12 +163,6 @@ class _DecodeProgress:
         if step > self._told:
             self._told = step
             self._hooks.on_progress(Progress("decode", step, self._steps))
-
-
-def to_uint8(video: Tensor) -> NDArray[np.uint8]:
-    """[3, n, H, W] in [-1, 1] -> uint8 [n, H, W, 3]: clamped, floor(255 (v + 1) / 2)."""
-    pictures = video.clamp(-1, 1).add(1).div(2).mul(255).floor().to(torch.uint8)
-    return pictures.permute(1, 2, 3, 0).contiguous().cpu().numpy()
 
 
 @dataclass(frozen=True)
