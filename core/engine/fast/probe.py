@@ -102,16 +102,19 @@ class GpuMeter:
         torch.cuda.synchronize(self._device)
 
 
-def probed(device: torch.device, cache: Path | None = None, again: bool = False) -> Choices:
+def probed(
+    device: torch.device, cache: Path | None = None, again: bool = False, compiler: str | None = None
+) -> Choices:
     """This machine's choices, measured if nobody has done so with these versions.
 
     Takes up to some ten seconds on a GPU the first time, and about 1 GiB of its memory; on a processor
-    nothing. Triton's compiler is seen to before (``ensure_compiler``).
+    nothing.
 
     Args:
         device: to compute on.
         cache: folder for all that is kept; by default the app's.
         again: measure although it is known.
+        compiler: what Triton compiles with, to be kept with the figures; None to see to it here.
 
     Raises:
         EngineError: a kernel broke the GPU's context. It is noted: the next process leaves it out.
@@ -119,7 +122,9 @@ def probed(device: torch.device, cache: Path | None = None, again: bool = False)
     if device.type != "cuda":
         return Choices()
     cache = places().cache if cache is None else cache
-    compiler = ensure_compiler(cache)
+    if compiler is None:
+        ensured = ensure_compiler(cache)
+        compiler = ensured.problem or ensured.label
     kernels = kernels_here(device)
     with torch.no_grad(), torch.cuda.device(device):
         found = choose(
@@ -127,7 +132,7 @@ def probed(device: torch.device, cache: Path | None = None, again: bool = False)
             cache / FOLDER,
             lambda: trials_for(device, kernels),
             GpuMeter(device),
-            compiler.problem or compiler.label,
+            compiler,
             again=again,
         )
     torch.cuda.empty_cache()

@@ -152,6 +152,16 @@ def test_sage1_leaves_the_keys_alone(install: Install, monkeypatch: pytest.Monke
     assert open_backend("sage2", CUDA).attend is None
 
 
+def test_our_own_kernel_is_close_to_exact_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engine.attention.backends.triton_support.usable", lambda _: True)
+    ours = backend("pirouette8", CPU)
+    monkeypatch.undo()  # the plain form of the same arithmetic
+    q, k, v = heads(tokens=150)
+    exact = dense.reference(q, k, v)
+    error = (ours(q, k, v).float() - exact).norm() / exact.norm()
+    assert 0.001 < error < 0.05
+
+
 def test_a_package_that_breaks_when_imported_is_absent_and_says_why(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
