@@ -139,6 +139,7 @@ def _assemble(
 
     vae_dtype = _float_dtype(plan.vae_dtype, "The video autoencoder")
     loras = _loras(plan, sizes)
+    transformer.merge(loras)
     placed = make_residency(
         plan,
         device,

@@ -59,7 +59,9 @@ def test_a_model_that_there_is_not_is_refused() -> None:
         ("float32", "float32", Precision(torch.float32, False, "dequantise")),
         ("q4_k_m", "float16", Precision(torch.float16, True, "dequantise")),
         ("fp8", "bfloat16", Precision(torch.bfloat16, True, "dequantise")),
-        ("int8", "int8", Precision(torch.bfloat16, True, "int8")),
+        ("int8", "int8", Precision(torch.bfloat16, True, "int8", "int8")),
+        ("fp8", "fp8", Precision(torch.bfloat16, True, "fp8", "fp8")),
+        ("q8_0", "fp8", Precision(torch.bfloat16, True, "fp8")),
     ],
 )
 def test_weights_and_products_follow_the_plan(weights: str, matmul: str, expected: Precision) -> None:
