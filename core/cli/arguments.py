@@ -5,20 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from core.cli import commands, models, plan, pose, queue, request_options
+from core.cli import bench, commands, models, plan, pose, queue, request_options
 from core.cli.hardware import hardware
-from core.errors import BadSetting
+from core.cli.parser import Parser
 from core.settings import app_version
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises our own error, so that ``--json`` and exit codes hold for typing mistakes too."""
-
-    def error(self, message: str) -> NoReturn:
-        """Called by argparse on any mistake."""
-        raise BadSetting(f"{message[:1].upper()}{message[1:]}.", action=f"See `{self.prog} --help`.")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -46,6 +37,7 @@ def build_parser() -> Parser:
     plan.add_parser(verbs)
     models.add_parser(verbs)
     pose.add_parser(verbs)
+    bench.add_parser(verbs)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""How fast this machine computes single kernels, forwards and renders (``pirouette bench``)."""
