@@ -4,8 +4,8 @@ A block's scale is its largest magnitude / 128, so +max saturates to 127 while -
 of an activation covers 128 rows: one outlying token coarsens its 127 neighbours.
 
 Source: TurboDiffusion (https://github.com/thu-ml/TurboDiffusion), turbodiffusion/ops: quant/quant.hpp and
-gemm/kernel.hpp. Plain PyTorch: the reference that a kernel must meet, not a way to be fast (on an H200 a
-product of 52,992 x 5120 by 5120 x 5120 takes 217 ms, with dequantised bfloat16 weights 3.6 ms).
+gemm/kernel.hpp. Plain PyTorch: the reference that the kernels of ``ops.int8_gemm`` meet, not a way to be fast
+(on an H200 a product of 52,992 x 5120 by 5120 x 5120 takes 217 ms, with dequantised bfloat16 weights 3.6 ms).
 Shape letters: M rows of the activation, N outputs, K inputs.
 """
 
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.engine.ops import triton_support
 from core.errors import BadCheckpoint, BadSetting
 
 BLOCK = 128
@@ -60,7 +61,8 @@ def dequantise_blocks(values: Tensor, scale: Tensor, dtype: torch.dtype = torch.
 def int8_linear(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., K] bfloat16 or float16 -> [..., N] in the same dtype.
 
-    The product is accumulated in float32 and rounded once; the bias is added after that, in x's dtype.
+    The product is accumulated in float32 and rounded once; the bias is added after that, in x's dtype. By
+    Triton's kernels where they run.
 
     Args:
         x: activations, quantised here in blocks of 128 rows (all axes but the last are rows).
@@ -81,13 +83,26 @@ def int8_linear(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = 
             action="Choose another precision.",
         )
     rows = x.reshape(-1, x.shape[-1])
-    out = torch.empty((rows.shape[0], weight.shape[0]), dtype=x.dtype, device=x.device)
+    linear = _by_kernels if triton_support.usable(x.device) else plain_int8_linear
+    return linear(rows, weight, scale, bias).view(*x.shape[:-1], -1)
+
+
+def plain_int8_linear(rows: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """``int8_linear`` of rows [M, K] in plain torch."""
+    out = torch.empty((rows.shape[0], weight.shape[0]), dtype=rows.dtype, device=rows.device)
     for start in range(0, rows.shape[0], CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
         out[part] = int8_product(*quantise_blocks(rows[part]), weight, scale)
     if bias is not None:
-        out += bias.to(x.dtype)
-    return out.view(*x.shape[:-1], -1)
+        out += bias.to(rows.dtype)
+    return out
+
+
+def _by_kernels(rows: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    from core.engine.ops import int8_gemm
+
+    values, row_scale = int8_gemm.quantise_blocks(rows)
+    return int8_gemm.multiply_blocks(values, row_scale, weight, scale, bias, rows.dtype)
 
 
 def check_int8_weight(weight: Tensor, scale: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,22 @@ def kernel_device(monkeypatch: pytest.MonkeyPatch) -> torch.device:
         monkeypatch.setenv(triton_support.INTERPRET, "1")
     if not triton_support.usable(device):
         pytest.skip("Triton is not here")
+    if device.type == "cpu":
+        let_loops_count(monkeypatch)
     return device
+
+
+def let_loops_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 2.4 on numpy takes no array of one value for a number, which Triton 3.6 has as bounds of loops."""
+    from triton.runtime import interpreter
+
+    patch = interpreter._patch_lang_tensor
+
+    def patched(tensor: Any, scope: Any) -> None:
+        patch(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    monkeypatch.setattr(interpreter, "_patch_lang_tensor", patched)
 
 
 def float_dtypes() -> list[torch.dtype]:
