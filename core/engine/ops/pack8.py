@@ -1,0 +1,169 @@
+"""Queries, keys and values in 8 bits for attention.
+
+Scores are int8 products: queries have one scale for 128 tokens of a head, keys one for 64, after their mean
+over all tokens is taken off, which a softmax does not see (SageAttention, arXiv 2411.10958). Values are fp8
+with one scale a channel.
+
+Shape letters: B batch, L queries, M keys, N heads, d head width; P a multiple of 128.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.engine.ops import triton_support
+from core.engine.ops.rows import FP8, FP8_MAX, INT8_MAX, SMALLEST_SCALE
+
+ValueKind = Literal["fp8", "half"]
+QUERY_BLOCK = 128
+KEY_BLOCK = 64
+WIDTHS = (64, 128)
+"""Head widths that kernels take; others go through the plain form."""
+_PADDING = 128
+
+
+class Packed(NamedTuple):
+    """What the 8-bit attention reads.
+
+    Attributes:
+        q: int8 [B N, P, d], zeros after the last token.
+        q_scale: float32 [B N, P / 128]: q is ``q * q_scale``.
+        k: int8 [B N, P, d], of k less its mean over tokens.
+        k_scale: float32 [B N, P / 64].
+        v: fp8 [B N, d, P], tokens in each group of 16 in the order of ``value_order``; or v as it was given.
+        v_scale: float32 [B N, d], or None for v as it was given.
+        q_pooled: float32 [B N, ceil(L / 128), d], means of q over the tokens of a block.
+        k_pooled: float32 [B N, ceil(M / 64), d], means of k less its mean over tokens.
+        k_mean: float32 [B N, d].
+        tokens: L.
+        keys: M.
+        batch: B.
+    """
+
+    q: Tensor
+    q_scale: Tensor
+    k: Tensor
+    k_scale: Tensor
+    v: Tensor
+    v_scale: Tensor | None
+    q_pooled: Tensor
+    k_pooled: Tensor
+    k_mean: Tensor
+    tokens: int
+    keys: int
+    batch: int
+
+    @property
+    def heads(self) -> int:
+        """N."""
+        return self.q.shape[0] // self.batch
+
+
+def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
+    """q [B, L, N, d], k and v [B, M, N, d] of any float dtype -> 8 bits, in four launches.
+
+    ``half`` leaves v as it is.
+    """
+    if q.shape[-1] not in WIDTHS or not triton_support.usable(q.device):
+        return plain_pack8(q, k, v, values)
+    q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+    k_mean, v_top = _key_mean_and_value_top(k, v, values)
+    q8, q_scale, q_pooled = _packed_rows(q, None, QUERY_BLOCK)
+    k8, k_scale, k_pooled = _packed_rows(k, k_mean, KEY_BLOCK)
+    v8, v_scale = (v, None) if v_top is None else _packed_values(v, v_top)
+    shape = (q.shape[1], k.shape[1], q.shape[0])
+    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, q_pooled, k_pooled, k_mean, *shape)
+
+
+def plain_pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
+    """``pack8`` in plain torch, any head width: what the kernels must equal."""
+    k_mean = _heads_first(k).mean(1)
+    q8, q_scale, q_pooled = _plain_rows(_heads_first(q), QUERY_BLOCK)
+    k8, k_scale, k_pooled = _plain_rows(_heads_first(k) - k_mean[:, None], KEY_BLOCK)
+    v8, v_scale = (v, None) if values == "half" else _plain_values(_heads_first(v))
+    shape = (q.shape[1], k.shape[1], q.shape[0])
+    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, q_pooled, k_pooled, k_mean, *shape)
+
+
+def value_order(padded: int, device: torch.device) -> Tensor:
+    """Which token stands in each place of packed values: int64 [P]."""
+    places = torch.arange(padded, device=device)
+    return places // 16 * 16 + places // 2 % 2 * 8 + places // 4 % 4 * 2 + places % 2
+
+
+def padded_tokens(tokens: int) -> int:
+    """P: the smallest multiple of 128 that holds all tokens."""
+    return -(-tokens // _PADDING) * _PADDING
+
+
+def _heads_first(x: Tensor) -> Tensor:
+    """[B, L, N, d] -> float32 [B N, L, d]."""
+    return x.float().transpose(1, 2).flatten(0, 1)
+
+
+def _plain_rows(x: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
+    """x [B N, L, d] -> int8 [B N, P, d], scales of blocks, means of blocks."""
+    tokens = x.shape[1]
+    blocks = -(-tokens // block)
+    x = torch.unflatten(F.pad(x, (0, 0, 0, padded_tokens(tokens) - tokens)), 1, (-1, block))
+    scale = (x.abs().amax((2, 3)) * (1 / INT8_MAX)).clamp_min(SMALLEST_SCALE)
+    scaled = x * (1 / scale)[:, :, None, None]
+    rounded = (scaled + torch.where(scaled < 0, -0.5, 0.5)).to(torch.int8)
+    counts = (tokens - torch.arange(blocks, device=x.device) * block).clamp_max(block)
+    return rounded.flatten(1, 2), scale, x[:, :blocks].sum(2) / counts[:, None]
+
+
+def _plain_values(v: Tensor) -> tuple[Tensor, Tensor]:
+    """v [B N, M, d] -> fp8 [B N, d, P] and scales [B N, d]."""
+    padded = padded_tokens(v.shape[1])
+    scale = (v.abs().amax(1) * (1 / FP8_MAX)).clamp_min(SMALLEST_SCALE)
+    scaled = F.pad(v * (1 / scale)[:, None], (0, 0, 0, padded - v.shape[1]))[:, value_order(padded, v.device)]
+    return scaled.to(FP8).transpose(1, 2).contiguous(), scale
+
+
+def _key_mean_and_value_top(k: Tensor, v: Tensor, values: ValueKind) -> tuple[Tensor, Tensor | None]:
+    """The mean of k over tokens and the largest magnitude of v, float32 [B N, d]: partial ones, then all."""
+    from core.engine.ops.jit import pack8 as jit
+
+    batch, keys, heads, width = k.shape
+    rows, columns, tiles = 16, 256, 32
+    chunks = -(-keys // (rows * tiles))
+    sums = torch.empty((batch, chunks, heads * width), dtype=torch.float32, device=k.device)
+    tops = torch.empty_like(sums) if values == "fp8" else sums
+    grid = (chunks, -(-heads * width // columns), batch)
+    jit.column_sums[grid](
+        k, v, sums, tops, keys, heads * width, rows, columns, tiles, values == "fp8", num_warps=4
+    )
+    mean = (sums.sum(1) / keys).view(batch * heads, width)
+    return mean, tops.amax(1).view(batch * heads, width) if values == "fp8" else None
+
+
+def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Tensor, Tensor]:
+    from core.engine.ops.jit import pack8 as jit
+
+    batch, tokens, heads, width = x.shape
+    padded, blocks = padded_tokens(tokens), -(-tokens // block)
+    packed = torch.empty((batch * heads, padded, width), dtype=torch.int8, device=x.device)
+    scales = torch.empty((batch * heads, padded // block), dtype=torch.float32, device=x.device)
+    pooled = torch.empty((batch * heads, blocks, width), dtype=torch.float32, device=x.device)
+    sizes = (tokens, padded, heads, blocks, width, block, mean is not None)
+    grid = (padded // block, batch * heads)
+    given = x if mean is None else mean
+    jit.pack_rows[grid](x, given, packed, scales, pooled, *sizes, num_warps=8 if block == QUERY_BLOCK else 4)
+    return packed, scales, pooled
+
+
+def _packed_values(v: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+    from core.engine.ops.jit import pack8 as jit
+
+    batch, keys, heads, width = v.shape
+    padded = padded_tokens(keys)
+    scale = (top * (1 / FP8_MAX)).clamp_min(SMALLEST_SCALE)
+    packed = torch.empty((batch * heads, width, padded), dtype=FP8, device=v.device)
+    grid = (padded // _PADDING, batch * heads)
+    jit.pack_values[grid](v, scale, packed, keys, padded, heads, width, _PADDING, num_warps=8)
+    return packed, scale
