@@ -121,6 +121,8 @@ class Overrides:
     caching: str | None = None
     offload: str | None = None
     cache_threshold: float | None = None
+    vae_dtype: str | None = None
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -240,8 +242,9 @@ class Plan:
         blocks_resident: transformer blocks that stay on the device, None for all.
         text_on: where the text encoder runs.
         vae_dtype: dtype of the video autoencoder.
+        decoder: ``full``, the video autoencoder's own, or ``tiny``, the previews' where its file is.
         lighter_steps: what ``planner.lighter`` has changed, in words.
-        dense_references: sparse attention keeps the reference frames' keys for all, and their queries see all.
+        dense_references: sparse attention keeps the reference frames' keys for all; their queries see all.
         device: what the plan was made for: ``cpu``, ``cuda:UUID``, or ``auto`` where no machine was given.
         caching: ``none`` or the cache of forwards between steps; cache_threshold: how much change it lets
             pass, None for the cache's own.
@@ -271,6 +274,7 @@ class Plan:
     text_on: Literal["device", "cpu"] = "device"
     vae_dtype: str = "float32"
     vae_tile: int | None = None
+    decoder: str = "full"
     lighter_steps: tuple[str, ...] = ()
     schema: int = SCHEMA
     device: str = "auto"

@@ -19,6 +19,7 @@ from core.engine.checkpoint_file import Stored
 from core.engine.conditioning import Conditions, build_conditions, latent_shape
 from core.engine.determinism import derived_seed
 from core.engine.encodings import encodings_of
+from core.engine.final_decoder import with_final_decoder
 from core.engine.identity import identity_of
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.kernels import Kernels
@@ -29,6 +30,7 @@ from core.engine.preview import Previews, PreviewsAsked
 from core.engine.preview_decoders import decoders_of
 from core.engine.record import describe, version_of
 from core.engine.sampling.caching.make import cache_of, kept_between_steps
+from core.engine.sampling.guidance import runs
 from core.engine.sampling.state import LATENTS
 from core.media.audio import SoundClip, read_sound
 from core.media.images import load_reference
@@ -90,8 +92,10 @@ def render(
         notes.add(*begin.notes)
         with begin.kernels.applied():
             latents = work.latents(begin, checkpoint, cache)
+            decoding, told = with_final_decoder(bundle, plan, device)
+            notes.add(*told)
             settings = describe(request, plan, tuple(notes.texts)) | {"pose": motion.pose}
-            frames = clock.decoding(decode(bundle, latents, hooks), len(motion.positive))
+            frames = clock.decoding(decode(decoding, latents, hooks), len(motion.positive))
             with clock.phase("decode", "write"):
                 bundle.residency.enter("decode")
                 kept = settings if request.output.embed_settings else None
@@ -192,6 +196,7 @@ class _Work:
             self.plan.size.area,
             self.hooks,
             encodings_of(self.bundle, self.plan, self.device, kernels, cache),
+            text_guided=runs(self.plan.sampling, "B"),
         )
 
     def _kernels(self) -> Kernels:
@@ -222,9 +227,9 @@ def _load_motion(
     hooks: Hooks,
     open_pose: OpenEngine,
 ) -> MotionFrames:
-    """Skeletons for this reference; negative ones only where condition guidance uses them."""
+    """Skeletons for this reference; negative ones only where condition guidance uses them at some step."""
     height, width = reference.shape[:2]
-    guided = plan.sampling.condition_guidance_scale > 0
+    guided = runs(plan.sampling, "C")
     return load_motion(
         Path(request.motion.path),
         Path(request.keypoints.path) if request.keypoints else None,

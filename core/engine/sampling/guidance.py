@@ -32,6 +32,11 @@ def branches_at(sampling: Sampling, step: int, has_negative: bool) -> tuple[Bran
     return tuple(branches)
 
 
+def runs(sampling: Sampling, branch: Branch) -> bool:
+    """Whether ``branch`` is evaluated at any step, if there is a negative pose."""
+    return any(branch in branches_at(sampling, step, True) for step in range(sampling.steps))
+
+
 def combine(
     velocities: Mapping[Branch, Tensor], guidance_scale: float, condition_guidance_scale: float
 ) -> Tensor:
