@@ -15,7 +15,7 @@ from core.catalogue.entries import ModelEntry, checkpoints, entry
 from core.catalogue.load import load_catalogue
 from core.catalogue.measurements import Measurements
 from core.catalogue.planning.budget import Budget, budget_for, cpu_budget
-from core.catalogue.planning.caching import resolve_caching
+from core.catalogue.planning.caching import caching_reason, resolve_caching
 from core.catalogue.planning.candidates import variants
 from core.catalogue.planning.checks import (
     check_frames,
@@ -186,12 +186,19 @@ def _settle(request: RenderRequest, available: int, model: ModelEntry) -> _Settl
     sampling = resolve_sampling(chosen.sampling_at(size), request.overrides)
     caching, threshold = resolve_caching(request.overrides, sampling.steps)
     frames, length = resolve_frames(request.frames, available, model)
-    words = (sampling_reason(request, sampling), size_reason(request, chosen, size), length)
+    words = (
+        sampling_reason(request, sampling),
+        *caching_reason(caching, threshold),
+        size_reason(request, chosen, size),
+        length,
+    )
     base = Plan(
         *(model.id, sampling, size, frames),
         loras=request.loras,
         caching=caching,
         cache_threshold=threshold,
+        vae_dtype=request.overrides.vae_dtype or "float32",
+        decoder=request.overrides.decoder or "full",
     )
     return _Settled(base, chosen, words)
 

@@ -59,6 +59,8 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lora": ("loras",),
     "precision": ("overrides", "precision"),
     "offload": ("overrides", "offload"),
+    "caching": ("overrides", "caching"),
+    "cache_threshold": ("overrides", "cache_threshold"),
     "try_anyway": ("try_anyway",),
 }
 
@@ -117,6 +119,11 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offload", choices=abilities.CHOICES["14b"]["offload"], help="how the GPU's memory is saved"
     )
+    caches = abilities.CHOICES["14b"]["caching"]
+    parser.add_argument("--caching", choices=caches, help="leaves out steps that change little")
+    parser.add_argument(
+        "--cache-threshold", type=float, metavar="T", help="how much change is left out; 0 is none"
+    )
     parser.add_argument(
         "--try-anyway", action="store_true", help="render although the plan does not fit this machine"
     )
@@ -161,6 +168,8 @@ def request_of(options: argparse.Namespace, reference: str, motion: str, output:
             condition_guidance_scale=options.condition_guidance,
             precision=options.precision,
             offload=options.offload,
+            caching=options.caching,
+            cache_threshold=options.cache_threshold,
         ),
         loras=tuple(parse_lora(text) for text in options.lora),
         device=options.device,

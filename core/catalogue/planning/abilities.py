@@ -10,6 +10,8 @@ from core.catalogue.planning.caching import CACHES
 
 Choices = dict[str, tuple[str, ...]]
 
+FLOAT_DTYPES = ("float32", "bfloat16", "float16")
+
 # By field of ``Overrides``.
 CHOICES: dict[Family, Choices] = {
     "14b": {
@@ -17,17 +19,20 @@ CHOICES: dict[Family, Choices] = {
         "precision": ("auto", "float32", "bfloat16", "float16", "fp8", "int8"),
         "caching": CACHES,
         "offload": ("auto", "none", "phased", "streamed"),
+        "vae_dtype": FLOAT_DTYPES,
+        "decoder": ("full", "tiny"),
     },
     "mini": {
         "attention": ("sdpa",),
         "precision": ("auto", "float32"),
         "caching": ("none",),
         "offload": ("auto", "none"),
+        "vae_dtype": ("float32",),
+        "decoder": ("full",),
     },
 }
 # Precisions of a transformer file whose weights are plain numbers: they take the dtype of the products.
 FLOAT_FILES = ("fp32", "fp16", "bf16")
-FLOAT_DTYPES = ("float32", "bfloat16", "float16")
 # The lowest compute capability that current torch builds have kernels for.
 LOWEST_CAPABILITY = (7, 5)
 BFLOAT16_CAPABILITY = (8, 0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from core.errors import BadSetting
-from core.types import Overrides
+from core.types import Overrides, Plan
 
 CACHES: Final = ("none", "teacache", "first_block", "taylor")
 FEWEST_STEPS: Final = 10
 THRESHOLDS: Final = (0.0, 1.0)
+# Tensors of the tokens' size that a cache keeps: for each guidance branch, and once.
+_TENSORS: Final = {"none": (0, 0), "teacache": (1, 0), "first_block": (1, 1), "taylor": (2, 0)}
 
 
 def check_caching(kind: str, threshold: float | None, steps: int) -> None:
@@ -51,3 +53,26 @@ def resolve_caching(overrides: Overrides, steps: int) -> tuple[str, float | None
     kind = overrides.caching or "none"
     check_caching(kind, overrides.cache_threshold, steps)
     return kind, overrides.cache_threshold
+
+
+def caching_reason(kind: str, threshold: float | None) -> tuple[str, ...]:
+    """What the cache is, in words; nothing without one."""
+    if kind == "none":
+        return ()
+    limit = "its own threshold" if threshold is None else f"threshold {threshold:g}"
+    return (f"Steps that change little are left out ({kind}, {limit}); the time is that of all steps.",)
+
+
+def cached_bytes(plan: Plan, values: int) -> int:
+    """What a plan's cache holds, for tokens of so many values.
+
+    The newest state of the render holds what the step before kept, and before the blocks run the tokens are
+    copied in float32.
+    """
+    if plan.caching == "none":
+        return 0
+    sampling = plan.sampling
+    branches = 1 + (sampling.guidance_scale != 1) + (sampling.condition_guidance_scale != 0)
+    for_each, once = _TENSORS[plan.caching]
+    value_bytes = 4 if plan.matmul == "float32" else 2
+    return values * (2 * (branches * for_each + once) * value_bytes + 4)

@@ -15,6 +15,7 @@ from pathlib import Path
 from core.catalogue.catalogue import Asset, Catalogue
 from core.catalogue.planning import coefficients as c
 from core.catalogue.planning.abilities import FLOAT_DTYPES, FLOAT_FILES
+from core.catalogue.planning.caching import cached_bytes
 from core.catalogue.planning.sizes import ModelSizes, token_count
 from core.geometry import POSE_CANVAS_AREA
 from core.types import Plan
@@ -170,7 +171,8 @@ def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights) -> dict[str,
     transformer = weights.others + weights.loras + _blocks_on_device(plan, sizes, weights)
     text = weights.text + c.TEXT_ACTIVATION_BYTES if plan.text_on == "device" else 0
     around = transformer if together else 0
-    activations = activation_bytes(sizes, token_count(plan.size, plan.frames), plan)
+    tokens = token_count(plan.size, plan.frames)
+    activations = activation_bytes(sizes, tokens, plan) + cached_bytes(plan, tokens * sizes.dim)
     encode, decode = (
         vae_bytes(sizes, area, plan.vae_tile, plan.vae_dtype, decode=decode) for decode in (False, True)
     )

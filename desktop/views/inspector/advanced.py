@@ -106,7 +106,10 @@ class Advanced(QWidget):
     def _choices(self) -> None:
         tr = self.tr
         costs = {
-            "sampler": tr("UniPC suits all weights; rCM needs weights made for it and takes 1 to 4 steps."),
+            "sampler": tr(
+                "UniPC suits all weights, Euler distilled LoRAs; rCM needs weights made for it and takes"
+                " 1 to 4 steps."
+            ),
             "attention": tr("Sparse kinds are faster and less exact."),
             "precision": tr("Fewer bits take less memory; 8 bits lose hardly anything."),
             "caching": tr("Skips work that hardly changes from step to step."),
@@ -141,6 +144,9 @@ class Advanced(QWidget):
     def _samplers(self) -> list[Option]:
         return [
             Option("unipc", "UniPC"),
+            Option("euler", self.tr("Euler, for distilled LoRAs")),
+            Option("dpmpp", "DPM-Solver++"),
+            Option("dpmpp_sde", self.tr("DPM-Solver++, stochastic")),
             Option("rcm_ode", self.tr("rCM, deterministic")),
             Option("rcm_sde", self.tr("rCM, stochastic")),
         ]
@@ -164,6 +170,9 @@ class Advanced(QWidget):
             ("precision", "float16"): self.tr("16-bit float"),
             ("precision", "fp8"): self.tr("8-bit float (fp8)"),
             ("precision", "int8"): self.tr("8-bit integer (int8)"),
+            ("caching", "teacache"): self.tr("TeaCache: by the time"),
+            ("caching", "first_block"): self.tr("By the first block"),
+            ("caching", "taylor"): self.tr("Continued on a straight line"),
             ("offload", "none"): self.tr("Off: all parts stay on the GPU"),
             ("offload", "phased"): self.tr("Only the part in use on the GPU"),
             ("offload", "streamed"): self.tr("Blocks come from host memory"),

@@ -9,6 +9,7 @@ import pytest
 
 from core.catalogue.entries import MINI_DIR_VARIABLE, entry, mini_folder
 from core.catalogue.planner import plan
+from core.catalogue.planning.caching import CACHES, cached_bytes
 from core.errors import BadCheckpoint, BadInput, BadSetting, BadVideo
 from core.settings import resources
 from core.types import MODEL_IDS, Lora, MediaInput, Output, Overrides, PoseEdit, RenderRequest, Size
@@ -166,3 +167,17 @@ def test_plans_are_json() -> None:
     from core.codec import to_json
 
     assert json.loads(to_json(plan(request(), 33)))["sampling"]["steps"] == 8
+
+
+def test_a_cache_is_planned_with_its_threshold_and_counted() -> None:
+    def planned(**changes: Any) -> Any:
+        asked = request(model="steadydancer-14b-fp16", preset="quality", overrides=Overrides(**changes))
+        return plan(asked, 81)
+
+    made = planned(caching="teacache", cache_threshold=0.15)
+    assert (made.caching, made.cache_threshold) == ("teacache", 0.15)
+    assert any("left out (teacache, threshold 0.15)" in reason for reason in made.reasons)
+    held = [cached_bytes(planned(caching=kind), 1000) for kind in CACHES]
+    assert held == [0, 1000 * (2 * 3 * 2 + 4), 1000 * (2 * 4 * 2 + 4), 1000 * (2 * 6 * 2 + 4)]
+    with pytest.raises(BadSetting, match="10 steps"):
+        planned(caching="taylor", steps=9)

@@ -27,7 +27,7 @@ LARGEST_480P_AREA: Final = 832 * 480
 
 
 def cache_of(plan: Plan) -> StepCache | None:
-    """The cache of a plan; beside a 16-bit network it keeps bfloat16, half of what the stream itself takes."""
+    """The cache of a plan; beside a 16-bit network it keeps bfloat16, half of what the stream takes."""
     kept = torch.float32 if plan.matmul == "float32" else torch.bfloat16
     return make_cache(plan.caching, plan.cache_threshold, plan.sampling, plan.size.area, kept)
 
