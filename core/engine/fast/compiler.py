@@ -33,9 +33,11 @@ NO_TRITON: Final = "PIROUETTE_NO_TRITON"
 """Set to 1, no Triton kernel is used in this process (``core.engine.ops.triton_support``)."""
 
 _LOGGER = logging.getLogger(__name__)
+_LIBRARY: Final = "int answer(void) { return 42; }\n"
 _TRIAL: Final = """#include <Python.h>
+int answer(void);
 static struct PyModuleDef trial = {PyModuleDef_HEAD_INIT, "trial", 0, -1, 0};
-PyMODINIT_FUNC PyInit_trial(void) { return PyModule_Create(&trial); }
+PyMODINIT_FUNC PyInit_trial(void) { return answer() ? PyModule_Create(&trial) : 0; }
 """
 _LONGEST_PROBLEM: Final = 200
 
@@ -123,7 +125,7 @@ def find_compiler(
     except OSError as error:
         problems.append(f"{folder} cannot be used: {error.strerror or error}")
     said = "; ".join(problems) or "no C compiler was found"
-    return Compiler(problem=f"{said}. Install the package ziglang, or gcc")
+    return Compiler(problem=f"{said}. Install ziglang 0.17 (pip), or gcc")
 
 
 def candidates(environment: Mapping[str, str], folder: Path) -> Iterator[Candidate]:
@@ -222,15 +224,28 @@ def _noted(note: Path) -> object:
 
 
 def _trial(program: str, headers: Path) -> str:
-    with tempfile.TemporaryDirectory() as place:
-        source = Path(place) / "trial.c"
-        source.write_text(_TRIAL, encoding="ascii")
-        command = [program, str(source), "-O3", "-shared", "-fPIC", "-Wno-psabi", "-o", f"{place}/trial.so"]
-        try:
-            done = subprocess.run(
-                [*command, f"-I{headers}"], capture_output=True, timeout=TRIAL_S, check=False, text=True
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)[:_LONGEST_PROBLEM]
+    """Compile a library, and an extension linked with it by file name, as Triton names libcuda."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        (place / "library.c").write_text(_LIBRARY, encoding="ascii")
+        (place / "trial.c").write_text(_TRIAL, encoding="ascii")
+        common = ["-O3", "-shared", "-fPIC", "-Wno-psabi", "-o"]
+        linked = ["-l:libtrial.so.1", f"-L{place}", f"-I{headers}"]
+        for command in (
+            [program, str(place / "library.c"), *common, str(place / "libtrial.so.1")],
+            [program, str(place / "trial.c"), *common, str(place / "trial.so"), *linked],
+        ):
+            problem = _failure(command)
+            if problem:
+                return problem
+    return ""
+
+
+def _failure(command: list[str]) -> str:
+    """Why a command failed, in one line; empty where it did not."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=TRIAL_S, check=False, text=True)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)[:_LONGEST_PROBLEM]
     lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
     return "" if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[0][:_LONGEST_PROBLEM]

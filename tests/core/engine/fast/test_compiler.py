@@ -141,10 +141,10 @@ def test_what_worked_is_tried_again_only_when_it_changes(tmp_path: Path) -> None
     environment = bare(tmp_path) | {"CC": str(own)}
     for _ in range(2):
         assert find_compiler(tmp_path / "c", environment).label == "owncc"
-    assert calls.read_text(encoding="ascii") == "x\n"
+    assert calls.read_text(encoding="ascii") == "x\nx\n"  # a library, and an extension linked with it
     program(own, f"echo y >> {calls}; true")
     find_compiler(tmp_path / "c", environment)
-    assert calls.read_text(encoding="ascii") == "x\ny\n"
+    assert calls.read_text(encoding="ascii") == "x\nx\ny\ny\n"
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
