@@ -6,7 +6,7 @@ Shape letters: B batch, L tokens, M keys, D width, N heads, d = D / N.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,18 +31,30 @@ class KeysValues(NamedTuple):
 
 @dataclass(frozen=True)
 class CrossTiles:
-    """How the kernel cuts its work: queries, keys at a time, warps, buffered key blocks, most registers."""
+    """How the kernel cuts its work.
 
-    queries: int = 64
-    keys: int = 64
-    warps: int = 4
-    stages: int = 2
-    registers: int | None = 168
+    Attributes:
+        queries: at a time, by one program.
+        keys: at a time; fewer make up the tail of each list.
+        warps: of a program.
+        stages: blocks of keys and values on their way at once.
+        registers: most of a thread; None leaves it to the compiler.
+        tma: whole blocks come by tensor descriptors.
+    """
+
+    queries: int = 128
+    keys: int = 32
+    warps: int = 8
+    stages: int = 3
+    registers: int | None = 128
+    tma: bool = True
 
 
-# 80 KiB let two programs share a multiprocessor: one multiplies while the other takes exponents.
+# 128 registers and 80 KiB let two programs share a multiprocessor: one multiplies while the other takes
+# exponents or waits for the first keys of a list. Fewer queries would read the keys more often than L2 can give.
 HOPPER_TILES = CrossTiles()
-SMALL_TILES = CrossTiles(queries=64, keys=32, warps=4, stages=2, registers=None)
+SMALL_TILES = CrossTiles(queries=64, keys=32, warps=4, stages=2, registers=None, tma=False)
+"""For a quarter of Hopper's shared memory."""
 HOPPER = (9, 0)
 
 
@@ -135,38 +147,43 @@ def _launch(
     from core.engine.ops.jit import cross as jit
 
     batch, tokens, width = q.shape
-    head_width = width // heads
-    by_head = weight.float().view(heads, head_width)
-    keys = [(part.k * by_head).to(q.dtype) for part in (text, image)]
     rms = torch.empty(batch * tokens, dtype=torch.float32, device=q.device)
     jit.inverse_rms[(batch * tokens,)](q, rms, width, eps, WIDTH=width, BLOCK=ROW_BLOCK, num_warps=4)
+    by_head = weight.float().view(heads, width // heads)
+    keys = [
+        tensor.contiguous() for part in (text, image) for tensor in ((part.k * by_head).to(q.dtype), part.v)
+    ]
     out = torch.empty_like(q)
     blocks = (tokens + tiles.queries - 1) // tiles.queries
-    limit = {} if tiles.registers is None or interpreted() else {"maxnreg": tiles.registers}
     jit.cross_attend[(blocks * batch * heads,)](
         q,
         rms,
-        keys[0],
-        text.v,
-        keys[1],
-        image.v,
+        *keys,
+        *(_descriptor(tensor, tiles) for tensor in keys),
         out,
         tokens,
-        heads,
-        head_width**-0.5 * LOG2_E,
-        *keys[0].stride()[:3],
-        *text.v.stride()[:3],
-        *keys[1].stride()[:3],
-        *image.v.stride()[:3],
+        (width // heads) ** -0.5 * LOG2_E,
         TEXT=text.k.shape[1],
         IMAGE=image.k.shape[1],
-        WIDTH=head_width,
+        HEADS=heads,
+        WIDTH=width // heads,
         BLOCK_M=tiles.queries,
         BLOCK_N=tiles.keys,
         TEXT_TAIL=_tail(text.k.shape[1], tiles.keys),
         IMAGE_TAIL=_tail(image.k.shape[1], tiles.keys),
+        TMA=tiles.tma,
         num_warps=tiles.warps,
         num_stages=tiles.stages,
-        **limit,
+        **({} if tiles.registers is None or interpreted() else {"maxnreg": tiles.registers}),
     )
     return out
+
+
+def _descriptor(tensor: Tensor, tiles: CrossTiles) -> Any:
+    """Of keys or values as a matrix [B * M, N * d]."""
+    if not tiles.tma:
+        return None
+    from triton.tools.tensor_descriptor import TensorDescriptor
+
+    matrix = tensor.view(-1, tensor.shape[2] * tensor.shape[3])
+    return TensorDescriptor.from_tensor(matrix, [tiles.keys, tensor.shape[3]])

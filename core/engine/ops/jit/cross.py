@@ -38,35 +38,46 @@ def _attend(
     q,
     k_ptr,
     v_ptr,
-    k_row,
-    v_row,
+    k_tiles,
+    v_tiles,
+    batch,
+    head,
     scale,
     KEYS: tl.constexpr,
+    HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     TAIL: tl.constexpr,
+    TMA: tl.constexpr,
 ):
     """softmax(q k^T) v over one list of keys: whole blocks without a mask, then a masked one of TAIL keys.
 
-    ``scale`` [BLOCK_M] > 0 multiplies the scores of each row.
+    ``scale`` [BLOCK_M] > 0 multiplies the scores of each row. Keys and values are [B, KEYS, HEADS, WIDTH];
+    with TMA whole blocks come by descriptors of [B * KEYS, HEADS * WIDTH], whose addresses take no registers.
     """
     top = tl.full([BLOCK_M], float("-inf"), tl.float32)
     total = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, WIDTH], tl.float32)
+    first = batch * KEYS
+    k_ptr += first.to(tl.int64) * (HEADS * WIDTH) + head * WIDTH
+    v_ptr += first.to(tl.int64) * (HEADS * WIDTH) + head * WIDTH
     columns = tl.arange(0, WIDTH)[None, :]
-    tokens = tl.arange(0, BLOCK_N)[:, None]
+    places = tl.arange(0, BLOCK_N)[:, None] * (HEADS * WIDTH) + columns
     for block in tl.range(0, KEYS // BLOCK_N):
-        at = block * BLOCK_N + tokens
-        k = tl.load(k_ptr + at * k_row + columns)
-        v = tl.load(v_ptr + at * v_row + columns)
+        if TMA:
+            k = k_tiles.load([first + block * BLOCK_N, head * WIDTH])
+            v = v_tiles.load([first + block * BLOCK_N, head * WIDTH])
+        else:
+            k = tl.load(k_ptr + block * (BLOCK_N * HEADS * WIDTH) + places)
+            v = tl.load(v_ptr + block * (BLOCK_N * HEADS * WIDTH) + places)
         scores = tl.dot(q, tl.trans(k), input_precision="ieee")
         acc, top, total = _absorb(scores, v, acc, top, total, scale)
     if TAIL > 0:
         at = KEYS // BLOCK_N * BLOCK_N + tl.arange(0, TAIL)
         inside = at[:, None] < KEYS
-        k = tl.load(k_ptr + at[:, None] * k_row + columns, mask=inside, other=0.0)
-        v = tl.load(v_ptr + at[:, None] * v_row + columns, mask=inside, other=0.0)
+        k = tl.load(k_ptr + at[:, None] * (HEADS * WIDTH) + columns, mask=inside, other=0.0)
+        v = tl.load(v_ptr + at[:, None] * (HEADS * WIDTH) + columns, mask=inside, other=0.0)
         scores = tl.dot(q, tl.trans(k), input_precision="ieee")
         scores = tl.where(at[None, :] < KEYS, scores, float("-inf"))
         acc, top, total = _absorb(scores, v, acc, top, total, scale)
@@ -81,31 +92,24 @@ def cross_attend(
     text_v_ptr,
     image_k_ptr,
     image_v_ptr,
+    text_k_tiles,
+    text_v_tiles,
+    image_k_tiles,
+    image_v_tiles,
     out_ptr,
     tokens,
-    heads,
     scale,
-    text_k_batch,
-    text_k_row,
-    text_k_head,
-    text_v_batch,
-    text_v_row,
-    text_v_head,
-    image_k_batch,
-    image_k_row,
-    image_k_head,
-    image_v_batch,
-    image_v_row,
-    image_v_head,
     TEXT: tl.constexpr,
     IMAGE: tl.constexpr,
+    HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     TEXT_TAIL: tl.constexpr,
     IMAGE_TAIL: tl.constexpr,
+    TMA: tl.constexpr,
 ):
-    """Queries [B, L, N * WIDTH] before their norm, contiguous -> the two results added, like them.
+    """Queries [B, L, HEADS * WIDTH] before their norm -> the two results added, like them; all contiguous.
 
     The norm is x * rms * weight. The weight is in the keys already, and a row's rms multiplies its scores, so
     the queries go from memory into the matrix units as they are. A program takes BLOCK_M tokens of one head;
@@ -113,43 +117,28 @@ def cross_attend(
     """
     blocks = tl.cdiv(tokens, BLOCK_M)
     entry = tl.program_id(0) // blocks
-    batch, head = (entry // heads).to(tl.int64), (entry % heads).to(tl.int64)
-    rows = (tl.program_id(0) % blocks) * BLOCK_M + tl.arange(0, BLOCK_M)
-    inside = rows < tokens
-    columns = tl.arange(0, WIDTH)
-    flat = batch * tokens + rows
-    places = flat[:, None] * (heads * WIDTH) + head * WIDTH + columns[None, :]
+    batch, head = entry // HEADS, entry % HEADS
+    start = (tl.program_id(0) % blocks) * BLOCK_M
+    lanes = tl.arange(0, BLOCK_M)
+    inside = lanes < tokens - start
+    # One address and constants, not an address a row: those would take more registers than there are.
+    first = batch.to(tl.int64) * tokens + start
+    places = lanes[:, None] * (HEADS * WIDTH) + tl.arange(0, WIDTH)[None, :]
+    q_ptr += first * (HEADS * WIDTH) + head * WIDTH
+    out_ptr += first * (HEADS * WIDTH) + head * WIDTH
     q = tl.load(q_ptr + places, mask=inside[:, None], other=0.0)
-    scales = tl.load(rms_ptr + flat, mask=inside, other=1.0) * scale
+    scales = tl.load(rms_ptr + first + lanes, mask=inside, other=1.0) * scale
 
     text = _attend(
-        q,
-        text_k_ptr + batch * text_k_batch + head * text_k_head,
-        text_v_ptr + batch * text_v_batch + head * text_v_head,
-        text_k_row,
-        text_v_row,
-        scales,
-        TEXT,
-        WIDTH,
-        BLOCK_M,
-        BLOCK_N,
-        TEXT_TAIL,
-    )
+        q, text_k_ptr, text_v_ptr, text_k_tiles, text_v_tiles, batch, head, scales,
+        TEXT, HEADS, WIDTH, BLOCK_M, BLOCK_N, TEXT_TAIL, TMA,
+    )  # fmt: skip
     # Put down for a while: registers do not hold a second result. The plain form rounds it here, too.
     tl.store(out_ptr + places, text.to(q.dtype), mask=inside[:, None])
     image = _attend(
-        q,
-        image_k_ptr + batch * image_k_batch + head * image_k_head,
-        image_v_ptr + batch * image_v_batch + head * image_v_head,
-        image_k_row,
-        image_v_row,
-        scales,
-        IMAGE,
-        WIDTH,
-        BLOCK_M,
-        BLOCK_N,
-        IMAGE_TAIL,
-    )
+        q, image_k_ptr, image_v_ptr, image_k_tiles, image_v_tiles, batch, head, scales,
+        IMAGE, HEADS, WIDTH, BLOCK_M, BLOCK_N, IMAGE_TAIL, TMA,
+    )  # fmt: skip
     tl.debug_barrier()
     text = tl.load(out_ptr + places, mask=inside[:, None], other=0.0)
     tl.store(out_ptr + places, text + image.to(q.dtype), mask=inside[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +13,9 @@ from core.engine.ops import cross
 from core.engine.ops.cross import CrossTiles, KeysValues, cross_attend, plain_cross_attend
 from core.errors import BadInput
 
-SMALL = CrossTiles(queries=16, keys=16, warps=4, stages=2, registers=None)
+SMALL = CrossTiles(queries=64, keys=16, warps=4, stages=2, registers=None, tma=False)
+BY_DESCRIPTOR = replace(SMALL, tma=True)
+CAN_TMA = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (9, 0)
 # In units of the largest result; 16-bit results are rounded three times.
 TOLERANCE = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 
@@ -59,10 +63,11 @@ def test_the_kernel_equals_the_plain_form(
     wanted = plain_cross_attend(q.double(), weight, 1e-6, up[0], up[1])
     assert cross._kernel_takes(q, text, image) or float_dtype == torch.float32
     poison(monkeypatch)
-    got = cross_attend(q, weight, 1e-6, text, image, SMALL)
-    assert got.dtype == float_dtype
-    error = (got.double() - wanted).abs().max() / wanted.abs().max()
-    assert float(error) < TOLERANCE[float_dtype]
+    for tiles in [SMALL, BY_DESCRIPTOR] if q.device.type == "cpu" or CAN_TMA else [SMALL]:
+        got = cross_attend(q, weight, 1e-6, text, image, tiles)
+        assert got.dtype == float_dtype
+        error = (got.double() - wanted).abs().max() / wanted.abs().max()
+        assert float(error) < TOLERANCE[float_dtype]
 
 
 def test_keys_may_be_views(kernel_device: torch.device) -> None:
