@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Recipe:
         dense_references: sparse kinds keep the reference frames' keys for all, and their queries see all.
         fused: blocks by fused operations.
         eight_bit: linear layers that can multiply in 8 bits do; else their weights are dequantised.
+        sagesla: whose kernels compute the kind of this name, ours or those of an installed package.
     """
 
     attention: AttentionKind = "sdpa"
@@ -42,11 +43,12 @@ class Recipe:
     dense_references: bool = False
     fused: bool = False
     eight_bit: bool = True
+    sagesla: Literal["pirouette", "turbodiffusion"] = "pirouette"
 
     @property
     def is_plain(self) -> bool:
         """Whether it is the reference itself."""
-        return self == Recipe(topk=self.topk, dense_references=self.dense_references)
+        return self.attention == "sdpa" and self.dense == "sdpa" and not self.fused
 
     def lower(self) -> Recipe | None:
         """The next safer one: other attention first, then plain blocks, then dequantised weights."""
@@ -129,4 +131,9 @@ def _attend_of(attention: SelfAttention, recipe: Recipe, device: torch.device) -
             limit="sparse works without",
             action="Choose a checkpoint trained for sparse-linear attention, or the attention sparse.",
         )
-    return SparseAttend(recipe, projection)
+    ours = SparseAttend(recipe, projection)
+    if recipe.attention != "sagesla" or recipe.sagesla != "turbodiffusion" or recipe.dense_references:
+        return ours
+    from core.engine.attention.sagesla import CompiledSageSla
+
+    return CompiledSageSla(recipe.topk, projection, otherwise=ours)

@@ -37,7 +37,7 @@ def settle(transformer: nn.Module, plan: Plan, device: torch.device, dtype: torc
         BadSetting: a kind of attention that the weights were not trained for, or that needs a GPU.
         EngineError: a kernel broke the GPU; the next process leaves it out.
     """
-    choices = measured(device)
+    choices, problem = measured(device)
     recipe = recipe_of(plan, choices, dtype)
     for layer in transformer.modules():
         if isinstance(layer, ScaledFp8Linear):
@@ -45,15 +45,16 @@ def settle(transformer: nn.Module, plan: Plan, device: torch.device, dtype: torc
         if isinstance(layer, Int8RowLinear):
             layer.engine = "torch" if choices.int8_engine == "torch" else "triton"
     accelerate(transformer, recipe, device)
-    return notes_of(plan, recipe, choices)
+    return (*problem, *notes_of(plan, recipe, choices))
 
 
-def measured(device: torch.device) -> Choices:
-    """This machine's choices; on a processor everything is plain."""
+def measured(device: torch.device) -> tuple[Choices, tuple[str, ...]]:
+    """This machine's choices, and what keeps it from better ones; on a processor everything is plain."""
     if device.type != "cuda":
-        return Choices()
+        return Choices(), ()
     compiler = ensure_compiler(places().cache)
-    return probed(device, compiler=compiler.label)
+    problem = () if compiler.works else (f"Pirouette's own kernels are off: {compiler.problem}",)
+    return probed(device), problem
 
 
 def recipe_of(plan: Plan, choices: Choices, dtype: torch.dtype) -> Recipe:
@@ -65,6 +66,7 @@ def recipe_of(plan: Plan, choices: Choices, dtype: torch.dtype) -> Recipe:
         topk=DEFAULT_TOPK if plan.sla_topk is None else plan.sla_topk,
         dense_references=plan.dense_references,
         fused=choices.fused and dtype in (torch.bfloat16, torch.float16),
+        sagesla="turbodiffusion" if choices.sagesla == "turbodiffusion" else "pirouette",
     )
 
 
