@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
-.PHONY: venv run test test-faults installer check-installer screenshots
+.PHONY: venv run test test-faults bench installer check-installer screenshots
 .DEFAULT_GOAL := run
 
 venv: $(INSTALLED)
@@ -47,6 +47,12 @@ test-faults: export QT_QPA_PLATFORM = offscreen
 test-faults: export OMP_NUM_THREADS = 1
 test-faults: venv
 	$(BIN)/pytest -n $(TEST_PROCESSES) -m faults --timeout=2400 -rP
+
+# How fast this machine is; for a GPU. docs/bench.md has more.
+bench: venv
+	$(BIN)/pirouette bench kernels
+	$(BIN)/pirouette bench forward --compare
+	$(BIN)/pirouette bench render
 
 # A folder that runs without Python, dist/Pirouette; then its demo is rendered through its window. Takes minutes.
 installer: venv

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,18 @@ from core.errors import BadSetting
 if TYPE_CHECKING:
     import torch
 
+    from core.evaluation.bench.recipes import Setup
+    from core.evaluation.bench.render import Media
     from core.evaluation.bench.report import Report
+    from core.evaluation.memory_peaks.clips import Clip
 
 SIZES = ("1024x576", "832x480")
 RENDER_SIZE = "832x480"
 FRAMES = 81
 PEER_TOKENS = 32_760
 STEPS = 4
-MODELS = ("14b", "mini")
+RANDOM_MODEL, RANDOM_PLAN = "14b", "steadydancer-14b"
+MODELS = (RANDOM_MODEL, "mini")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -110,7 +115,10 @@ def bench(options: argparse.Namespace) -> int:
     from core.evaluation.bench.report import Report
     from core.evaluation.bench.table import table
 
-    report = Report(options.kind, describe(_device(options)), _tell, options.out)
+    device = _device(options)
+    if device.type == "cuda":
+        _find_compiler()
+    report = Report(options.kind, describe(device), _tell, options.out)
     options.fill(options, report)
     if options.json:
         print_json(report.data())
@@ -163,15 +171,74 @@ def _forward(options: argparse.Namespace, report: Report) -> None:
 
 
 def _render(options: argparse.Namespace, report: Report) -> None:
-    from core.evaluation.bench.render import bench_render
+    from core.engine.determinism import make_deterministic
+    from core.evaluation.bench.clips import clip_of_size
+    from core.evaluation.bench.render import demo_media
 
-    bench_render(report, options, _device(options))
+    make_deterministic()
+    device, clip = _device(options), clip_of_size(options.size, options.frames)
+    with demo_media(clip) as media:
+        if options.model == RANDOM_MODEL:
+            _render_random(options, report, clip, media, device)
+        else:
+            _render_files(options, report, clip, media, device)
+
+
+def _render_random(
+    options: argparse.Namespace, report: Report, clip: Clip, media: Media, device: torch.device
+) -> None:
+    import torch
+
+    from core.evaluation.bench import render
+    from core.evaluation.bench.kernels import half_dtype
+    from core.evaluation.bench.networks import network_of
+    from core.evaluation.bench.recipes import Fastest, setup_of
+
+    network = network_of(RANDOM_MODEL, options.layers)
+    fastest = Fastest(network.config, device, half_dtype(device))
+    vae = render.random_vae(getattr(torch, options.vae_dtype), device)
+    images = render.random_images(device)
+    request = render.request_of(media, clip, RANDOM_PLAN, device, options.steps, options.keep)
+    plan = partial(render.random_plan, clip=clip, steps=options.steps, vae_dtype=options.vae_dtype)
+
+    def one(setup: Setup) -> None:
+        load = render.always(render.random_bundle(network, setup, vae, images, device))
+        note = f"{options.steps} steps, {setup.words}, VAE in {options.vae_dtype}, text cached"
+        runs = render.Renders(report, clip, device, load, plan(setup), request, options.repeat or 1)
+        runs.run(setup.name, note)
+
+    for setup in [setup_of(name, fastest) for name in options.recipe or ["turbo"]]:
+        try:
+            one(setup)
+        except Exception as error:  # one recipe's error, of whatever kind, must not end the others
+            report.failed("render", setup.name, clip.name, error)
+
+
+def _render_files(
+    options: argparse.Namespace, report: Report, clip: Clip, media: Media, device: torch.device
+) -> None:
+    """A model whose files are here, by the plan that a render would have."""
+    from core.evaluation.bench.render import Renders, kept_loaded, request_of
+    from core.jobs import preflight
+
+    checked = preflight.check(request_of(media, clip, options.model, device, options.steps, options.keep))
+    load, request = kept_loaded(), checked.request
+    runs = Renders(report, clip, device, load, checked.plan, request, options.repeat or 1)
+    runs.run(options.model, f"{options.steps} steps, text not cached")
 
 
 def _device(options: argparse.Namespace) -> torch.device:
     import torch
 
     return torch.device("cuda" if options.device == "auto" and torch.cuda.is_available() else "cpu")
+
+
+def _find_compiler() -> None:
+    """Triton calls a C compiler; as in the engine, one that is carried will do."""
+    from core.engine.fast.compiler import ensure_compiler
+    from core.settings import places
+
+    ensure_compiler(places().cache)
 
 
 def _check(options: argparse.Namespace) -> None:

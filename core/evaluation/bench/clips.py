@@ -32,7 +32,7 @@ def clip_of_size(text: str, frames: int) -> Clip:
 
 
 def clip_of_tokens(tokens: int) -> Clip:
-    """The video whose number of tokens is nearest, and of those the one nearest in shape to 832x480, then the longest.
+    """The video with the nearest number of tokens; of those nearest to 832x480 in shape, then the longest.
 
     Raises:
         BadSetting: fewer tokens than the smallest video has.

@@ -13,6 +13,7 @@ from core.engine.fast.recipe import accelerate
 from core.engine.interfaces import Hooks
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.engine.pipeline import GuidedVelocity, denoise
+from core.errors import EngineError
 from core.evaluation.bench.cases import relative
 from core.evaluation.bench.clips import clip_of_tokens
 from core.evaluation.bench.networks import Network
@@ -64,6 +65,7 @@ class Forwards:
     wishes: Wishes
     _plain: dict[str, Tensor] = field(default_factory=dict)
     _exact: Tensor | None = None
+    _fallen: list[str] = field(default_factory=list)
 
     @torch.no_grad()
     def run(self) -> None:
@@ -97,6 +99,7 @@ class Forwards:
         self._give_back()
 
     def _recipe(self, setup: Setup) -> None:
+        self._fallen.clear()
         made: list[SteadyDancerTransformer] = []
         load_s = once(lambda: made.append(self._made(setup)), self.device)
         model = made.pop()
@@ -111,6 +114,11 @@ class Forwards:
             except Exception as problem:  # too large for this card, say; a smaller size may follow
                 self.report.failed("forward", setup.name, clip.name, problem)
             let_go(self.device)
+
+    @property
+    def _hooks(self) -> Hooks:
+        """Hear of a fall to a safer recipe."""
+        return Hooks(on_note=self._fallen.append)
 
     def _made(self, setup: Setup) -> SteadyDancerTransformer:
         model = self.network.make(setup.layers, self.device, sparse=setup.trained)
@@ -158,6 +166,8 @@ class Forwards:
             results[:] = [velocity(latents, TIMESTEP, 0)]
 
         timing = measure_long(run, self.device, self.wishes.repeats)
+        if self._fallen:
+            raise EngineError(" ".join(self._fallen))  # what was timed is another recipe
         profiled = self.wishes.profile
         return results[0].cpu(), timing, profile_rows(run, self.device, setup.name, clip) if profiled else ()
 
@@ -172,7 +182,7 @@ class Forwards:
         begin_peak(self.device)
         seconds = once(
             lambda: denoise(
-                model, conditions, sampling, noise, Hooks(), generator=torch.Generator().manual_seed(2)
+                model, conditions, sampling, noise, self._hooks, generator=torch.Generator().manual_seed(2)
             ),
             self.device,
         )
@@ -187,7 +197,7 @@ class Forwards:
     def _field(self, model: SteadyDancerTransformer, clip: Clip) -> tuple[GuidedVelocity, Tensor]:
         """What a render's sampler calls, and latents for it."""
         conditions = random_conditions(clip, self.network.config)
-        velocity = GuidedVelocity(model, conditions, Sampling(steps=1), Hooks())
+        velocity = GuidedVelocity(model, conditions, Sampling(steps=1), self._hooks)
         shape = (1, *conditions.latent_shape)
         return velocity, torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(self.device)
 
