@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
-from tiny_wan import Watcher, pictures, reference, tiny_bundle
+from tiny_wan import AREA, Watcher, pictures, reference, tiny_bundle
 from torch import Tensor
 
 from core.engine import pictures as prepared
-from core.engine.conditioning import resize, to_unit
-from core.engine.interfaces import Check, ModelBundle, VideoVAE, never
+from core.engine.conditioning import build_conditions, resize, to_unit
+from core.engine.interfaces import Check, Hooks, ModelBundle, VideoVAE, never
 from core.engine.memory.on_demand import OnDemandVAE
 from core.engine.memory.tiles import TiledVAE
 from core.engine.pictures import PosePieces
+from core.engine.sampling.guidance import runs
 from core.engine.video_pieces import CPU, Piece, encode_pieces, encode_still
 from core.errors import Cancelled
+from core.types import Sampling
 
 SIZE = (48, 32)
 
@@ -116,3 +119,32 @@ def test_a_piece_is_made_when_the_autoencoder_asks(bundle: ModelBundle) -> None:
 
     encode_pieces(bundle.vae, (piece(i, 4 if i else 1) for i in range(3)), lambda: asked.append(-1))
     assert asked == [-1, 0, -1, 1, -1, 2]
+
+
+def test_an_unused_negative_prompt_is_not_encoded(bundle: ModelBundle) -> None:
+    asked: list[str] = []
+
+    class Text:
+        def encode(self, prompt: str) -> Tensor:
+            asked.append(prompt)
+            return torch.full((1, 32), float(len(asked)))
+
+    bundle = replace(bundle, text_encoder=Text())
+    made = build_conditions(
+        bundle, reference(), pictures(1), None, "good", "bad", AREA, Hooks(), text_guided=False
+    )
+    assert asked == ["good"]
+    assert torch.equal(made.text_null, made.text)
+
+
+@pytest.mark.parametrize(
+    ("steps", "window", "used"), [(40, (0.1, 0.4), True), (4, (0.3, 0.4), False), (4, (0.1, 0.4), True)]
+)
+def test_the_negative_pose_is_used_where_a_step_lies_in_its_window(
+    steps: int, window: tuple[float, float], used: bool
+) -> None:
+    sampling = Sampling(steps, "unipc", 5.0, 1.0, 1.5, *window)
+    assert runs(sampling, "C") is used
+    assert not runs(replace(sampling, condition_guidance_scale=0.0), "C")
+    assert not runs(sampling, "B")
+    assert runs(replace(sampling, guidance_scale=5.0), "B")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from core.engine.models import wan_vae_attention
 from core.engine.ops.pixel_norm import pixel_norm, plain_pixel_norm
 
 # Values of 16 bits between 4 and 8 are 2^-8 or 2^-5 apart.
@@ -66,3 +68,13 @@ def test_other_layouts_are_computed_too(kernel_device: torch.device, height: int
     expected = plain_pixel_norm(x, gamma, silu=True)
     assert (pixel_norm(x, gamma, silu=True) - expected).abs().max() < 1e-6
     assert (pixel_norm(x.transpose(2, 3), gamma, silu=True).transpose(2, 3) - expected).abs().max() < 1e-6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_attention_of_a_wide_head_is_torchs(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wan_vae_attention, "_SCORES", 1 << 14)  # several pieces, the last one shorter
+    q, k, v = (torch.randn(2, 333, 384, device="cuda", dtype=dtype) for _ in range(3))
+    exact = functional.scaled_dot_product_attention(q.float(), k.float(), v.float())
+    ours = wan_vae_attention.attend_pixels(q, k, v)
+    assert (ours.float() - exact).norm() / exact.norm() < 1e-2
