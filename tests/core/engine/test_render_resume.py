@@ -198,6 +198,20 @@ def test_a_render_stopped_anywhere_goes_on_to_the_same_file(
     assert len(steps) > 1
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["taylor", *(pytest.param(kind, marks=pytest.mark.faults) for kind in ("teacache", "first_block"))],
+)
+def test_a_render_that_leaves_out_forwards_goes_on_to_the_same_file(
+    stage: Callable[[str], Stage], tmp_path: Path, kind: str
+) -> None:
+    made = stage("unipc")
+    longer = replace(made.plan.sampling, steps=10)
+    made.plan = replace(made.plan, sampling=longer, caching=kind, cache_threshold=0.5)
+    _, steps = compare_everywhere(made, tmp_path / "states", 3)
+    assert len(steps) > 1
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("way", list(WAYS))
 def test_a_render_stopped_at_any_check_goes_on_to_the_same_file(
