@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.engine.linear.int8_rows import Int8Engine
 from core.engine.linear.lora_adapter import adapter_of
-from core.engine.linear.quantised import QuantisedLinear, ready_rows
+from core.engine.linear.quantised import Int8RowLinear, QuantisedLinear, ScaledFp8Linear, ready_rows
 from core.engine.ops.rows import RowKind, Rows
 from core.errors import EngineError
 
@@ -47,3 +48,19 @@ def product(rows: Rows, layer: nn.Module, dtype: torch.dtype) -> Tensor:
         raise EngineError(f"A {type(layer).__name__} has no product.", value=type(layer).__name__)
     adapter = adapter_of(layer)
     return out if adapter is None else adapter.add(rows, out)
+
+
+def choose_products(
+    module: nn.Module, *, fast_accumulation: bool | None = None, int8_engine: Int8Engine | None = None
+) -> None:
+    """Set how all 8-bit layers of a module compute, as measured on a machine; None leaves it.
+
+    Args:
+        fast_accumulation: of float8 layers (``fp8_rows.measured_fast_accumulation``).
+        int8_engine: of layers with scales by row.
+    """
+    for layer in module.modules():
+        if isinstance(layer, ScaledFp8Linear) and fast_accumulation is not None:
+            layer.fast_accumulation = fast_accumulation
+        if isinstance(layer, Int8RowLinear) and int8_engine is not None:
+            layer.engine = int8_engine

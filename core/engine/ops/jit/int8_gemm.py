@@ -65,7 +65,8 @@ def _rows_tile(
     _write(out, value, row, column, M, N, HEIGHT, WIDTH)
 
 
-@triton.jit
+# The number of rows differs from render to render: no kernel of its own for each.
+@triton.jit(do_not_specialize=["M"])
 def rows_kernel(
     x, w, out, x_scale, w_scale, bias, M, N, K,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, DEPTH: tl.constexpr,
@@ -92,7 +93,7 @@ def rows_kernel(
         )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M"])
 def blocks_kernel(
     x, w, out, x_scale, w_scale, bias, M, N, K,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, GROUP: tl.constexpr, TMA: tl.constexpr,
@@ -121,7 +122,7 @@ def blocks_kernel(
     _write(out, value, row, column, M, N, HEIGHT, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M"])
 def quantise_kernel(x, values, scales, M, K):
     """A block of 128 x 128 of x [M, K] -> int8 values and its scale, the largest magnitude / 128.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.engine.linear import int8_rows
 from core.engine.linear.fp8_rows import accumulation_errors, measured_fast_accumulation
 from core.engine.linear.lora_adapter import LoraAdapter, adapter_of
-from core.engine.linear.products import product, rows_kind
+from core.engine.linear.products import choose_products, product, rows_kind
 from core.engine.linear.quantised import (
     GgufLinear,
     Int8BlockLinear,
@@ -180,3 +180,15 @@ def test_accumulation_is_measured() -> None:
     assert fast == slow < 1e-5
     assert 0.02 < quantised < 0.05
     assert measured_fast_accumulation(CPU)
+
+
+def test_measured_choices_reach_all_layers() -> None:
+    narrow, integer = filled("fp8", "fp8"), filled("int8", "int8")
+    module = nn.Sequential(narrow, nn.Sequential(integer), filled("float"))
+    for choice in (False, True):
+        choose_products(module, fast_accumulation=choice)
+        assert vars(narrow)["fast_accumulation"] is choice
+        assert "engine" not in vars(integer)
+    choose_products(module, int8_engine="torch")
+    assert vars(integer)["engine"] == "torch"
+    assert vars(narrow)["fast_accumulation"] is True
