@@ -49,9 +49,11 @@ def find_ceilings(device: torch.device, dtype: torch.dtype) -> Ceilings:
 
 
 def _copy_rate(device: torch.device) -> float:
-    count = COPY_BYTES[device.type] // 4
-    source, target = torch.ones(count, device=device), torch.empty(count, device=device)
-    return 2 * COPY_BYTES[device.type] / _seconds(lambda: target.copy_(source), device)
+    size_bytes = COPY_BYTES[device.type]
+    if device.type == "cuda":
+        size_bytes = min(size_bytes, torch.cuda.mem_get_info(device)[0] // 4)
+    source, target = (torch.ones(size_bytes // 4, device=device) for _ in range(2))
+    return 2 * size_bytes / _seconds(lambda: target.copy_(source), device)
 
 
 def _product8(a: Tensor, b: Tensor, device: torch.device) -> Run | None:

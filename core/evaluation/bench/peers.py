@@ -49,6 +49,7 @@ _LIKE: Final = {
     "today": (SAGE_COMPILED, FA3, TURBO_DENSE),
     "dense": (FA3_COMPILED, FA3, TURBO_DENSE),
     "plain": (FA2, FA3, TURBO_DENSE),
+    "fused": (FA2, FA3, TURBO_DENSE),
 }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ class Report:
     began_s: float = field(default_factory=time.perf_counter)
 
     def add(self, row: Row) -> None:
-        """Keep, write and tell one row."""
+        """Keep, write and tell one row; one whose result has no numbers has failed."""
+        errors = [error for error in (row.error, row.plain_error) if error is not None]
+        if not all(map(math.isfinite, errors)):
+            row = replace(
+                row, error=None, plain_error=None, failure="the result has values that are no numbers"
+            )
         self.rows.append(row)
         told = row.failure or (f"{row.median_ms:.3f} ms" if row.median_ms is not None else row.note)
         self.tell(f"[{self.elapsed_s:5.1f}] {row.group} {row.name} {row.shape}: {told}")

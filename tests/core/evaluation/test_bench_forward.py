@@ -58,8 +58,8 @@ def test_recipes_are_held_against_float32_and_against_the_plain_forward() -> Non
 
 
 def test_the_command_measures_the_embedded_model(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "bench forward --model mini --layers 1 --tokens 40 --recipe today plain --repeat 1 --profile --steps 1"
-    assert main([*arguments.split(), "--device", "cpu", "--json"]) == 0
+    arguments = "--model mini --layers 1 --tokens 40 --recipe today plain --repeat 1 --profile --steps 1"
+    assert main(["bench", "forward", *arguments.split(), "--device", "cpu", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     rows = [row for row in data["rows"] if row["group"] == "forward"]
     assert [row["name"] for row in rows] == ["today", "plain"]

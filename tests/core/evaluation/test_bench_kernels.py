@@ -80,7 +80,10 @@ def test_a_failure_is_told_in_its_row_and_in_the_exit_code(monkeypatch: pytest.M
     def fine(bed: Bed) -> Work:
         return Work(lambda: bed.normal(4).sum(), flops=8.0, note="sums")
 
-    made = {"broken": broken, "absent": absent, "fine": fine}
+    def poisoned(bed: Bed) -> Work:
+        return Work(lambda: bed.normal(4), lambda _out: float("nan"), flops=8.0)
+
+    made = {"broken": broken, "absent": absent, "fine": fine, "poisoned": poisoned}
     cases = [Case("rows", name, make) for name, make in made.items()]
     monkeypatch.setattr(kernels, "all_cases", lambda _only: cases)
     report = report_of()
@@ -91,6 +94,7 @@ def test_a_failure_is_told_in_its_row_and_in_the_exit_code(monkeypatch: pytest.M
         ("ValueError: no such kernel", True),
         ("not here: nobody installed it", False),
         (None, True),
+        ("the result has values that are no numbers", True),
     ]
     assert "FAILED  broken 5 x 256: ValueError: no such kernel" in told
     assert "absent  absent 5 x 256: not here" in told
