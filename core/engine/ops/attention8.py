@@ -21,20 +21,21 @@ Linear = tuple[Tensor, Tensor, Tensor]
 _FP8_BITS = math.log2(448)
 _EPSILON = 1e-5
 _TMA_CAPABILITY = (9, 0)
-_LARGEST_REGISTERS = 255
+_SCRATCH_BYTES = 512 << 20
+"""Accumulators set aside take no more: heads run in turns then."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """How the kernel is cut for a GPU; results do not depend on it but for ``split``.
+    """How the kernel is cut for a GPU; results depend on the last two only.
 
     Attributes:
         warps: of a program, 4 or 8.
         stages: key blocks on their way at once.
         tma: whether tiles come by the tensor memory accelerator (Hopper) or by asynchronous copies.
         registers: limit for a thread: 128 lets two programs of 8 warps share a multiprocessor; None: free.
-        split: fp8 values only: add each block's result in float32 instead of inside the tensor cores, whose
-            running sums have 14 bits on Hopper.
+        flush: fp8 values only: key blocks after which the accumulator is set aside in float32, because fp8
+            products of Hopper keep 14 bits of a running sum; lists of so many blocks never need it.
         exact_features: the linear branch reads the 16-bit queries instead of their 8 bits.
     """
 
@@ -42,17 +43,14 @@ class Tiles:
     stages: int = 3
     tma: bool = True
     registers: int | None = 128
-    split: bool = False
+    flush: int = 128
     exact_features: bool = True
 
 
-SPARSE_TILES = Tiles()
-DENSE_TILES = Tiles(split=True, registers=None)
+TILES = Tiles()
 
 
-def attend8(
-    q: Tensor, k: Tensor, v: Tensor, *, values: ValueKind = "fp8", tiles: Tiles = DENSE_TILES
-) -> Tensor:
+def attend8(q: Tensor, k: Tensor, v: Tensor, *, values: ValueKind = "fp8", tiles: Tiles = TILES) -> Tensor:
     """softmax(q k^T / sqrt(d)) v; q [B, L, N, d], k, v [B, M, N, d] in 16 bits -> [B, L, N, d] in v's dtype.
 
     Args:
@@ -72,7 +70,7 @@ def attend_blocks8(
     linear: Linear | None = None,
     values: ValueKind = "fp8",
     dense_from: int | None = None,
-    tiles: Tiles = SPARSE_TILES,
+    tiles: Tiles = TILES,
 ) -> Tensor:
     """``attend8`` where a block of 128 queries sees only its listed blocks of 64 keys, plus a linear branch.
 
@@ -98,7 +96,7 @@ def attend_packed(
     *,
     linear: Linear | None = None,
     dense_from: int | None = None,
-    tiles: Tiles = SPARSE_TILES,
+    tiles: Tiles = TILES,
 ) -> Tensor:
     """``attend_blocks8`` on packed operands; ``q`` as it was packed; ``dtype`` is the result's."""
     blocks = -(-packed.tokens // QUERY_BLOCK)
@@ -113,12 +111,7 @@ def attend_packed(
     if kept is not None and listed:
         launch.run(0, listed, kept.contiguous())
     if listed < blocks:
-        dense = (
-            replace(launch.tiles, split=DENSE_TILES.split, registers=DENSE_TILES.registers)
-            if listed
-            else None
-        )
-        (replace(launch, tiles=dense) if dense else launch).run(listed, blocks - listed, None)
+        launch.run(listed, blocks - listed, None)
     return out
 
 
@@ -232,50 +225,63 @@ class _Launch:
 
     def run(self, first: int, blocks: int, kept: Tensor | None) -> None:
         """Fill ``blocks`` query blocks from ``first`` on; ``kept`` lists all query blocks; None: dense."""
+        heads = self.packed.q.shape[0]
+        most = -(-self.packed.keys // KEY_BLOCK) if kept is None else kept.shape[-1]
+        if self.packed.v_scale is None or most <= self.tiles.flush:
+            self._run_heads(first, blocks, kept, slice(0, heads), None)
+            return
+        values = blocks * QUERY_BLOCK * self.packed.q.shape[-1]
+        launches = -(-heads * values * 4 // _SCRATCH_BYTES)
+        at_once = -(-heads // launches)
+        scratch = torch.empty(at_once * values, dtype=torch.float32, device=self.q.device)
+        for start in range(0, heads, at_once):
+            self._run_heads(first, blocks, kept, slice(start, min(heads, start + at_once)), scratch)
+
+    def _run_heads(
+        self, first: int, blocks: int, kept: Tensor | None, heads: slice, scratch: Tensor | None
+    ) -> None:
         from core.engine.ops.jit import attention8 as jit
 
-        packed, tiles = self.packed, self.tiles
-        heads, q_padded, width = packed.q.shape
-        fp8 = packed.v_scale is not None
-        split = tiles.split and fp8
-        unused = packed.q_scale
+        packed, tiles, unused = self.packed, self.tiles, self.packed.q_scale
         state, total, bias = self.linear or (unused, unused, unused)
         listed = 0 if kept is None else kept.shape[-1]
-        jit.attend8[(blocks, heads)](
-            *self._sources(split),
+        operands = (
+            *self._sources(),
             packed.q_scale,
             packed.k_scale,
-            packed.v_scale if fp8 else unused,
+            unused if packed.v_scale is None else packed.v_scale,
             unused if kept is None else kept,
             self.q,
             state,
             total,
             bias,
+            unused if scratch is None else scratch,
             self.out,
-            packed.tokens,
-            packed.keys,
-            q_padded,
-            packed.k.shape[1],
-            packed.heads,
+        )
+        sizes = (packed.tokens, packed.keys, packed.q.shape[1], packed.k.shape[1], packed.heads)
+        jit.attend8[(blocks, heads.stop - heads.start)](
+            *operands,
+            *sizes,
             first,
+            heads.start,
             listed,
             _EPSILON / packed.keys,
-            width,
-            QUERY_BLOCK,
-            KEY_BLOCK,
-            triton_support.power_of_two(listed) if listed else 0,
-            packed.keys % KEY_BLOCK == 0,
-            fp8,
-            split,
-            self.linear is not None,
-            tiles.exact_features,
-            tiles.tma,
+            D=packed.q.shape[-1],
+            BLOCK_M=QUERY_BLOCK,
+            BLOCK_N=KEY_BLOCK,
+            LISTED=triton_support.power_of_two(listed) if listed else 0,
+            EVEN=packed.keys % KEY_BLOCK == 0,
+            FP8=packed.v_scale is not None,
+            FLUSH=0 if scratch is None else tiles.flush,
+            LINEAR=self.linear is not None,
+            EXACT_Q=tiles.exact_features,
+            TMA=tiles.tma,
             num_warps=tiles.warps,
             num_stages=tiles.stages,
             **({} if tiles.registers is None else {"maxnreg": tiles.registers}),
         )
 
-    def _sources(self, split: bool) -> tuple[Any, Any, Any]:
+    def _sources(self) -> tuple[Any, Any, Any]:
         """q8, k8 and v8 as the kernel loads them: descriptors of 2-D views, or the tensors."""
         packed = self.packed
         if not self.tiles.tma:
@@ -283,7 +289,7 @@ class _Launch:
         from triton.tools.tensor_descriptor import TensorDescriptor
 
         width = packed.q.shape[-1]
-        v, block = packed.v.contiguous().flatten(0, 1), [width // 2 if split else width, KEY_BLOCK]
+        v, block = packed.v.contiguous().flatten(0, 1), [width, KEY_BLOCK]
         if packed.v_scale is None:
             v, block = v.flatten(1), [KEY_BLOCK, width]
         describe = TensorDescriptor.from_tensor

@@ -16,9 +16,8 @@ _FP8_BITS = tl.constexpr(8.807354922057604)
 
 @triton.jit
 def _block(
-    q, k, v0, v1, mult, left, top, total, acc0, acc1,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
-    FP8: tl.constexpr, SPLIT: tl.constexpr, MASKED: tl.constexpr,
+    q, k, v, mult, left, top, total, acc,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, FP8: tl.constexpr, MASKED: tl.constexpr,
 ):  # fmt: skip
     """One key block: scores, their running maximum and sum, and the values that they weigh."""
     scores = tl.dot(q, k.T).to(tl.float32)
@@ -35,18 +34,10 @@ def _block(
         # Values lie in this order (pack8), in which the products' result already is their left operand.
         halves = tl.reshape(to_fp8(p), (BLOCK_M, BLOCK_N // 16, 2, 4, 2))
         weights = tl.reshape(tl.permute(halves, (0, 1, 3, 2, 4)), (BLOCK_M, BLOCK_N))
+        acc = tl.dot(weights, v.T, acc * drop[:, None])
     else:
-        weights = p.to(v0.dtype)
-    if SPLIT:
-        # Hopper's fp8 products keep 14 bits of a running sum: each block's is added in float32, in two halves
-        # of the width for want of registers.
-        acc0 = acc0 * drop[:, None] + tl.dot(weights, v0.T)
-        acc1 = acc1 * drop[:, None] + tl.dot(weights, v1.T)
-    elif FP8:
-        acc0 = tl.dot(weights, v0.T, acc0 * drop[:, None])
-    else:
-        acc0 = tl.dot(weights, v0, acc0 * drop[:, None])
-    return raised, total, acc0, acc1
+        acc = tl.dot(p.to(v.dtype), v, acc * drop[:, None])
+    return raised, total, acc
 
 
 @triton.jit
@@ -62,18 +53,16 @@ def _keys(source, head, block, padded, D: tl.constexpr, BLOCK_N: tl.constexpr, T
 
 @triton.jit
 def _values(
-    source, head, block, padded, keys, heads, part,
-    D: tl.constexpr, PART: tl.constexpr, BLOCK_N: tl.constexpr, FP8: tl.constexpr, TMA: tl.constexpr,
+    source, head, block, padded, keys, heads,
+    D: tl.constexpr, BLOCK_N: tl.constexpr, FP8: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """[PART, BLOCK_N] of v8 [heads, D, padded], or [BLOCK_N, D] of the 16-bit v [B, keys, N, D]."""
+    """[D, BLOCK_N] of v8 [heads, D, padded], or [BLOCK_N, D] of the 16-bit v [B, keys, N, D]."""
     if FP8:
         if TMA:
-            tile = source.load([head * D + part * PART, block * BLOCK_N])
+            tile = source.load([head * D, block * BLOCK_N])
         else:
-            at = (head.to(tl.int64) * D + part * PART) * padded + block * BLOCK_N
-            tile = tl.load(
-                source + at + tl.arange(0, PART)[:, None] * padded + tl.arange(0, BLOCK_N)[None, :]
-            )
+            at = head.to(tl.int64) * D * padded + block * BLOCK_N
+            tile = tl.load(source + at + tl.arange(0, D)[:, None] * padded + tl.arange(0, BLOCK_N)[None, :])
     else:
         row = (head // heads) * keys + block * BLOCK_N
         if TMA:
@@ -89,22 +78,23 @@ def _values(
     return tile
 
 
-@triton.jit
+# Launches over other heads or blocks shall not be compiled anew.
+@triton.jit(do_not_specialize=["tokens", "keys", "heads", "first", "first_head", "listed"])
 def attend8(
-    q8, k8, v8, q_scale, k_scale, v_scale, kept, original, state, total_b, bias, out,
-    tokens, keys, q_padded, k_padded, heads, first, listed, epsilon,
+    q8, k8, v8, q_scale, k_scale, v_scale, kept, original, state, total_b, bias, scratch, out,
+    tokens, keys, q_padded, k_padded, heads, first, first_head, listed, epsilon,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, LISTED: tl.constexpr, EVEN: tl.constexpr,
-    FP8: tl.constexpr, SPLIT: tl.constexpr, LINEAR: tl.constexpr, EXACT_Q: tl.constexpr, TMA: tl.constexpr,
+    FP8: tl.constexpr, FLUSH: tl.constexpr, LINEAR: tl.constexpr, EXACT_Q: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """Query block ``first`` + program 0 of head program 1 attends to all key blocks, or to its list's.
+    """Query block ``first`` + program 0 of head ``first_head`` + program 1 attends to all keys, or listed.
 
     Programs of a head stand together, so its keys and values stay in the L2 cache. ``LISTED`` is 0 for all
-    blocks, else the power of two that is at least ``listed``; a list is ascending, then -1.
+    blocks, else the power of two that is at least ``listed``; a list is ascending, then -1. After ``FLUSH``
+    blocks (0: never) the accumulator is added to ``scratch`` [programs 1, programs 0, BLOCK_M, D], float32:
+    fp8 products of Hopper keep 14 bits of a running sum.
     """
     block_m = first + tl.program_id(0)
-    head = tl.program_id(1)
-    PART: tl.constexpr = D // 2 if SPLIT else D
-    SECOND: tl.constexpr = 1 if SPLIT else 0
+    head = first_head + tl.program_id(1)
     k_scales = k_scale + head * (k_padded // BLOCK_N)
     full = keys // BLOCK_N
     if LISTED > 0:
@@ -126,64 +116,61 @@ def attend8(
     mult = q_mult * tl.load(k_scales + block)
     top = tl.full([BLOCK_M], -float("inf"), tl.float32)
     total = tl.zeros([BLOCK_M, 4], tl.float32)
-    acc0 = tl.zeros([BLOCK_M, PART], tl.float32)
-    acc1 = tl.zeros([BLOCK_M, PART if SPLIT else 1], tl.float32)
-    for step in tl.range(0, count):
-        # The next block's number and scale are read an iteration ahead: nothing waits for them.
-        following = tl.minimum(step + 1, count - 1)
-        if LISTED > 0:
-            following = tl.load(entries + following)
-        k = _keys(k8, head, block, k_padded, D, BLOCK_N, TMA)
-        v0 = _values(v8, head, block, k_padded, keys, heads, 0, D, PART, BLOCK_N, FP8, TMA)
-        v1 = v0
-        if SPLIT:
-            v1 = _values(v8, head, block, k_padded, keys, heads, SECOND, D, PART, BLOCK_N, FP8, TMA)
-        top, total, acc0, acc1 = _block(
-            q, k, v0, v1, mult, 0, top, total, acc0, acc1, BLOCK_M, BLOCK_N, FP8, SPLIT, False
-        )
-        mult = q_mult * tl.load(k_scales + following)
-        block = following
+    acc = tl.zeros([BLOCK_M, D], tl.float32)
+    in_block = tl.arange(0, BLOCK_M)
+    columns = tl.arange(0, D)
+    flushed = top
+    held = scratch + (tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)).to(tl.int64) * (BLOCK_M * D)
+    held += in_block[:, None] * D + columns[None, :]
+    for start in tl.range(0, count, FLUSH if FLUSH > 0 else 1 << 20):
+        if FLUSH > 0:  # noqa: SIM102 (a constant: not compiled)
+            if start > 0:
+                seen = tl.load(held, mask=(in_block >= 0)[:, None] & (start > FLUSH), other=0.0)
+                tl.store(held, seen * tl.math.exp2(flushed - top)[:, None] + acc)
+                flushed = top
+                acc = tl.zeros([BLOCK_M, D], tl.float32)
+        for step in tl.range(start, tl.minimum(count, start + FLUSH) if FLUSH > 0 else count):
+            # The next block's number and scale are read an iteration ahead: nothing waits for them.
+            following = tl.minimum(step + 1, count - 1)
+            if LISTED > 0:
+                following = tl.load(entries + following)
+            k = _keys(k8, head, block, k_padded, D, BLOCK_N, TMA)
+            v = _values(v8, head, block, k_padded, keys, heads, D, BLOCK_N, FP8, TMA)
+            top, total, acc = _block(q, k, v, mult, 0, top, total, acc, BLOCK_M, BLOCK_N, FP8, False)
+            mult = q_mult * tl.load(k_scales + following)
+            block = following
     if not EVEN:  # noqa: SIM102 (a constant: not compiled)
         if tail:
             k = _keys(k8, head, full, k_padded, D, BLOCK_N, TMA)
-            v0 = _values(v8, head, full, k_padded, keys, heads, 0, D, PART, BLOCK_N, FP8, TMA)
-            v1 = v0
-            if SPLIT:
-                v1 = _values(v8, head, full, k_padded, keys, heads, SECOND, D, PART, BLOCK_N, FP8, TMA)
+            v = _values(v8, head, full, k_padded, keys, heads, D, BLOCK_N, FP8, TMA)
             mult = q_mult * tl.load(k_scales + full)
-            top, total, acc0, acc1 = _block(
-                q, k, v0, v1, mult, keys - full * BLOCK_N, top, total, acc0, acc1,
-                BLOCK_M, BLOCK_N, FP8, SPLIT, True,
-            )  # fmt: skip
+            left = keys - full * BLOCK_N
+            top, total, acc = _block(q, k, v, mult, left, top, total, acc, BLOCK_M, BLOCK_N, FP8, True)
+    if FLUSH > 0:  # noqa: SIM102 (a constant: not compiled)
+        if count > FLUSH:
+            acc += tl.load(held) * tl.math.exp2(flushed - top)[:, None]
     weight = tl.sum(total, 1)
     share = 1.0 / tl.where(weight > 0, weight, 1.0)  # without a block, the sum and what it divides are zeros
-    rows = block_m * BLOCK_M + tl.arange(0, BLOCK_M)
-    n = head % heads
-    at = ((head // heads).to(tl.int64) * tokens + rows)[:, None] * (heads * D) + n * D
+    rows = block_m * BLOCK_M + in_block
+    at = ((head // heads).to(tl.int64) * tokens + rows)[:, None] * (heads * D) + (head % heads) * D
+    at += columns[None, :]
     inside = (rows < tokens)[:, None]
-    columns = tl.arange(0, PART)
     if LINEAR:
         # a = softmax over the width of this row's query; its denominator cancels but for the epsilon.
-        wide = tl.arange(0, D)
         if EXACT_Q:
-            feature = tl.load(original + at + wide[None, :], mask=inside, other=0.0).to(tl.float32)
+            feature = tl.load(original + at, mask=inside, other=0.0).to(tl.float32)
         else:
             feature = q.to(tl.float32) * q_step
         feature = tl.math.exp2((feature - tl.max(feature, 1)[:, None]) * 1.4426950408889634)
-        divisor = epsilon * tl.sum(feature, 1) + tl.sum(
-            feature * tl.load(total_b + head * D + wide)[None, :], 1
-        )
+        weights = tl.load(total_b + head * D + columns)[None, :]
+        divisor = epsilon * tl.sum(feature, 1) + tl.sum(feature * weights, 1)
         feature = feature.to(state.dtype.element_ty)
         # Both branches share one accumulator: the sparse one is scaled by the linear one's divisor.
         share *= divisor
-    for part in tl.static_range(2 if SPLIT else 1):
-        acc = acc0 if part == 0 else acc1
-        place = columns + part * PART
-        if FP8:
-            acc *= tl.load(v_scale + head * D + place)[None, :]
-        acc *= share[:, None]
-        if LINEAR:
-            rows_d = tl.arange(0, D)[:, None]
-            acc = tl.dot(feature, tl.load(state + (head * D + rows_d) * D + place[None, :]), acc)
-            acc = acc * (1.0 / divisor)[:, None] + tl.load(bias + place)[None, :]
-        tl.store(out + at + place[None, :], acc.to(out.dtype.element_ty), mask=inside)
+    acc *= share[:, None]
+    if FP8:
+        acc *= tl.load(v_scale + head * D + columns)[None, :]
+    if LINEAR:
+        wide = tl.load(state + (head * D + columns[:, None]) * D + columns[None, :])
+        acc = tl.dot(feature, wide, acc) * (1.0 / divisor)[:, None] + tl.load(bias + columns)[None, :]
+    tl.store(out + at, acc.to(out.dtype.element_ty), mask=inside)

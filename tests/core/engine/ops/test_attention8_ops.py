@@ -74,7 +74,7 @@ def branch(width: int, keys: int, device: torch.device) -> Linear:
     return state.to(device), total.to(device), torch.randn(width, generator=generator).to(device)
 
 
-CUTS = [Tiles(), Tiles(tma=False, split=True), Tiles(tma=True, split=True, registers=None)]
+CUTS = [Tiles(), Tiles(tma=False, flush=1), Tiles(flush=2)]
 
 
 @pytest.mark.parametrize("tiles", CUTS, ids=str)
@@ -112,12 +112,11 @@ def test_kernel_over_lists(
     assert error(found, exact(q, k, v, seen_keys(kept, tokens, keys).to(kernel_device))) < 0.05
 
 
-@pytest.mark.parametrize("exact_features", [False, True])
-@pytest.mark.parametrize("split", [False, True])
-def test_linear_branch_is_added(exact_features: bool, split: bool, kernel_device: torch.device) -> None:
+@pytest.mark.parametrize(("exact_features", "flush"), [(False, 128), (True, 1)])
+def test_linear_branch_is_added(exact_features: bool, flush: int, kernel_device: torch.device) -> None:
     q, k, v = operands(300, 300, 64, kernel_device, torch.float16)
     kept, linear = lists(300, 300, 3).to(kernel_device), branch(64, 300, kernel_device)
-    tiles = Tiles(split=split, exact_features=exact_features)
+    tiles = Tiles(flush=flush, exact_features=exact_features)
     found = attend_blocks8(q, k, v, kept, linear=linear, tiles=tiles)
     expected = plain_attend_packed(plain_pack8(q, k, v), q, torch.float32, kept, linear=linear)
     assert error(found, expected) < (5e-3 if exact_features else 0.02)
