@@ -150,7 +150,7 @@ class ScaledFp8Linear(QuantisedLinear):
 
     def fill(self, data: Tensor, scale: Tensor | None) -> None:
         """See ``QuantisedLinear``; products in float8 take a scale for each output, made here if need be."""
-        super().fill(data, scale if self.rows_kind == "float" else _by_row(scale, data))
+        super().fill(data, _by_row(scale, data, self.scale))
 
 
 class Int8RowLinear(QuantisedLinear):
@@ -194,7 +194,7 @@ class Int8RowLinear(QuantisedLinear):
 
     def fill(self, data: Tensor, scale: Tensor | None) -> None:
         """See ``QuantisedLinear``; products of integers take a scale for each output, made if need be."""
-        super().fill(data, _by_row(scale, data) if scale is not None and self.rows_kind != "float" else scale)
+        super().fill(data, scale if scale is None else _by_row(scale, data, self.scale))
 
 
 class Int8BlockLinear(QuantisedLinear):
@@ -306,11 +306,12 @@ def ready_rows(x: Tensor, kind: RowKind, dtype: torch.dtype) -> Rows:
     return quantise_rows(x, kind, dtype)
 
 
-def _by_row(scale: Tensor | None, data: Tensor) -> Tensor:
-    """One scale (none is 1) spread over the rows of ``data``; others stay as they are."""
-    if scale is None:
-        return torch.ones(len(data), device=data.device)
-    return scale.expand(len(data)).contiguous() if len(scale) == 1 else scale
+def _by_row(scale: Tensor | None, data: Tensor, held: Tensor | None) -> Tensor | None:
+    """One scale (none is 1) spread over the rows of ``data`` where the layer holds as many; else as it is."""
+    if held is None or held.shape != data.shape[:1] or (scale is not None and len(scale) != 1):
+        return scale
+    one = torch.ones(1, device=data.device) if scale is None else scale
+    return one.expand(len(data)).contiguous()
 
 
 def _present(scale: Any) -> Tensor:

@@ -103,6 +103,11 @@ def test_one_scale_counts_for_every_output(kind: str) -> None:
     torch.testing.assert_close(layer.multiply(x, torch.float32), exact(layer, x).float())
     with pytest.raises(BadCheckpoint, match="announced"):
         layer.fill(data, torch.ones(3))
+    layer.rows_kind = "float"  # a more careful recipe: it is dequantised from now on, filled again or not
+    layer.fill(data, torch.tensor([0.5]))
+    wide = Rows(normal(4, INPUTS))
+    found = layer.multiply(wide, torch.float32)
+    assert (found - exact(layer, wide)).norm() < 1e-6 * found.norm()
 
 
 def test_values_without_a_scale_count_as_they_are() -> None:
