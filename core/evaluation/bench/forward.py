@@ -229,8 +229,9 @@ class Forwards:
         return clip_of_tokens(min(CHECKED_TOKENS, fewest))
 
     def _give_back(self) -> None:
-        gc.collect()  # modules refer to themselves, and their weights fill most of the card
-        let_go(self.device)
+        if self.device.type == "cuda":
+            gc.collect()  # modules refer to themselves, and their weights fill most of the card
+            let_go(self.device)
 
 
 def dense_flops(network: Network, clip: Clip) -> float:
