@@ -51,7 +51,7 @@ class CrossTiles:
 
 
 # 128 registers and 80 KiB let two programs share a multiprocessor: one multiplies while the other takes
-# exponents or waits for the first keys of a list. Fewer queries would read the keys more often than L2 can give.
+# exponents or waits for the first keys of a list. Fewer queries would read the keys too often for L2.
 HOPPER_TILES = CrossTiles()
 SMALL_TILES = CrossTiles(queries=64, keys=32, warps=4, stages=2, registers=None, tma=False)
 """For a quarter of Hopper's shared memory."""
