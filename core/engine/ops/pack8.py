@@ -130,7 +130,8 @@ def _key_mean_and_value_top(k: Tensor, v: Tensor, values: ValueKind) -> tuple[Te
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = k.shape
-    rows, columns, tiles = 16, 256, 32
+    rows, columns = 16, 256
+    tiles = min(32, triton_support.power_of_two(-(-keys // rows)))
     chunks = -(-keys // (rows * tiles))
     sums = torch.empty((batch, chunks, heads * width), dtype=torch.float32, device=k.device)
     tops = torch.empty_like(sums) if values == "fp8" else sums

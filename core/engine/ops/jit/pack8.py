@@ -21,18 +21,21 @@ def column_sums(
     columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     known = columns < width
     total = tl.zeros([ROWS, COLUMNS], tl.float32)
-    top = tl.zeros([ROWS, COLUMNS], tl.float32)
+    # As integers, magnitudes keep their order and NaN is the largest; maxima of floats ignore NaN, which the
+    # first step's guard must see.
+    top = tl.zeros([ROWS, COLUMNS], tl.int32)
     for tile in range(TILES):
         rows = (chunk * TILES + tile) * ROWS + tl.arange(0, ROWS)
         at = (batch.to(tl.int64) * keys + rows)[:, None] * width + columns[None, :]
         there = (rows < keys)[:, None] & known[None, :]
         total += tl.load(k + at, mask=there, other=0.0).to(tl.float32)
         if TOPS:
-            top = tl.maximum(top, tl.abs(tl.load(v + at, mask=there, other=0.0).to(tl.float32)))
+            size = tl.abs(tl.load(v + at, mask=there, other=0.0).to(tl.float32))
+            top = tl.maximum(top, size.to(tl.int32, bitcast=True))
     place = (batch * tl.num_programs(0) + chunk) * width + columns
     tl.store(sums + place, tl.sum(total, 0), mask=known)
     if TOPS:
-        tl.store(tops + place, tl.max(top, 0), mask=known)
+        tl.store(tops + place, tl.max(top, 0).to(tl.float32, bitcast=True), mask=known)
 
 
 @triton.jit
@@ -50,8 +53,6 @@ def pack_rows(
     values = tl.load(x + at + columns[None, :], mask=inside, other=0.0).to(tl.float32)
     if CENTRED:
         values = tl.where(inside, values - tl.load(mean + head * D + columns)[None, :], 0.0)
-    # As integers, magnitudes keep their order and NaN is the largest; tl.max of floats ignores NaN, which the
-    # first step's guard must see.
     peak = tl.max(tl.max(tl.abs(values).to(tl.int32, bitcast=True), 1), 0).to(tl.float32, bitcast=True)
     scale = tl.maximum(peak * (1.0 / 127.0), 1e-12, propagate_nan=tl.PropagateNan.ALL)
     scaled = values * (1.0 / scale)
