@@ -22,6 +22,8 @@ from core.evaluation.bench.layers import SPREAD, LayerKind, empty_layer, fill_la
 
 PROJECTION = "proj_l"
 SPARSE = "sparse"
+MODULATION, MODULATION_SPREAD = "modulation", 0.5
+"""Gates are among these: small ones would hide what the blocks compute, and with it every error."""
 MODELS = ("14b", "mini")
 
 
@@ -34,14 +36,15 @@ class Values(Protocol):
 
 
 class RandomValues:
-    """The same name gives the same values. Matrices N(0, 0.02), norms near one, in bfloat16."""
+    """The same name gives the same values, in bfloat16: matrices N(0, 0.02), norms near one."""
 
     def __call__(self, name: str, shape: torch.Size, device: torch.device) -> Tensor:
         """See ``Values``."""
         generator = torch.Generator(device).manual_seed(zlib.crc32(name.encode()))
         near = 1.0 if len(shape) == 1 and name.endswith("weight") else 0.0
+        spread = MODULATION_SPREAD if name.endswith(MODULATION) else SPREAD
         values = torch.empty(shape, dtype=torch.bfloat16, device=device)
-        return values.normal_(near, SPREAD, generator=generator)
+        return values.normal_(near, spread, generator=generator)
 
 
 class TrainedValues:
