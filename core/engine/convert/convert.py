@@ -27,7 +27,7 @@ from core.engine.convert.layouts import (
 )
 from core.engine.convert.pickle_source import is_pickle, open_pickle
 from core.engine.convert.writer import Slot, TensorWriter, safetensors_file
-from core.engine.loading.checkpoint import check_complete, expected_shapes
+from core.engine.loading.checkpoint import check_complete, config_for, expected_shapes
 from core.engine.loading.header import open_checkpoint, weight_files
 from core.engine.loading.stored import Stored, check_scales, read_float, stored_weights
 from core.engine.loading.tensors import Checkpoint, TensorReader
@@ -186,7 +186,7 @@ def _shapes(stored: Mapping[str, Stored], config: TransformerConfig | None) -> d
     if config is None:
         return shapes
     check_complete(shapes, config)
-    return expected_shapes(config)
+    return expected_shapes(config_for(shapes, config))
 
 
 def _recognised(stored: Mapping[str, Stored], known: Sequence[TransformerConfig]) -> TransformerConfig | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "Checkpoint",
     "TransformerFile",
     "check_complete",
+    "config_for",
     "expected_shapes",
     "load_transformer",
     "open_checkpoint",
@@ -33,8 +35,8 @@ STEADYDANCER_PARTS = (
     "condition_embedding_temporal",
     "condition_embedding_align",
 )
-# Sparse-linear attention's projection; without that attention its weights mean nothing.
-SPARSE_ENDINGS = ("proj_l.weight", "proj_l.bias")
+PROJECTION = ".proj_l."
+"""In the names of sparse-linear attention's projections, which all blocks have or none."""
 SHOWN = 3
 
 
@@ -49,20 +51,20 @@ def expected_shapes(config: TransformerConfig) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in build_on_meta(config).state_dict().items()}
 
 
+def config_for(names: Iterable[str], config: TransformerConfig) -> TransformerConfig:
+    """``config`` with sparse-linear attention's projections if any of these tensors is one."""
+    return replace(config, sparse=True) if any(PROJECTION in name for name in names) else config
+
+
 def check_complete(shapes: Mapping[str, Shape], config: TransformerConfig) -> None:
     """Raise ``BadCheckpoint`` unless ``shapes`` are exactly those of ``config``'s transformer.
 
-    Shapes may differ where ``fits`` says that reshaping is enough.
+    Shapes may differ where ``fits`` says that reshaping is enough. All blocks may have a projection for
+    sparse-linear attention besides.
     """
-    expected = expected_shapes(config)
+    expected = expected_shapes(config_for(shapes, config))
     missing = [name for name in expected if name not in shapes]
     unexpected = [name for name in shapes if name not in expected]
-    if any(name.endswith(SPARSE_ENDINGS) for name in unexpected):
-        raise BadCheckpoint(
-            "The file was trained for sparse-linear attention, which this version does not compute.",
-            value=next(name for name in unexpected if name.endswith(SPARSE_ENDINGS)),
-            action="Choose a checkpoint with full attention.",
-        )
     if missing:
         raise _incomplete(missing, len(expected))
     if unexpected:
@@ -110,15 +112,21 @@ class TransformerFile:
         matmul: str = "dequantise",
         quantise: NarrowKind | None = None,
     ) -> None:
-        self.path, self.config, self.dtype = path, config, dtype
+        self.path, self.dtype = path, dtype
         checkpoint = open_checkpoint(path)
         stored = stored_weights(checkpoint)
         check_complete({name: weight.shape for name, weight in stored.items()}, config)
+        self.config = config = config_for(stored, config)
         check_scales(checkpoint, stored)
         keeps = stays_quantised if keep_quantised else (lambda _name, _layer: False)
         empty = build_on_meta(config)
         self._weights = ModuleWeights(checkpoint, stored, empty, dtype, keeps, matmul, quantise)
         self._loras: Merging | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the weights were trained for sparse-linear attention and have its projections."""
+        return self.config.sparse
 
     @property
     def quantised(self) -> frozenset[str]:
@@ -176,9 +184,11 @@ def load_transformer(
 def stays_quantised(name: str, layer: nn.Module) -> bool:
     """The linear layers that are called as such.
 
-    The head computes in float32 whatever autocast says, and the condition modules are too small to matter.
+    The head computes in float32 whatever autocast says, the condition modules are too small to matter, and
+    sparse attention's projections are multiplied into sums.
     """
-    return type(layer) is nn.Linear and not name.startswith(("condition_embedding_", "head."))
+    apart = name.startswith(("condition_embedding_", "head.")) or name.endswith(PROJECTION.rstrip("."))
+    return type(layer) is nn.Linear and not apart
 
 
 def _incomplete(missing: list[str], total: int) -> BadCheckpoint:

@@ -17,6 +17,7 @@ from core.engine.models.config import TransformerConfig
 from core.engine.models.norms import AffineLayerNorm, layer_norm
 from core.engine.models.residual import Residual
 from core.engine.models.rope import RopeTable
+from core.engine.models.sla import SparseOperator
 
 
 def initial_modulation(rows: int, dim: int) -> nn.Parameter:
@@ -52,6 +53,8 @@ class Block(nn.Module):
         self.fast: FastForward | None = None
         self.modulation = initial_modulation(6, dim)
         self.self_attn = SelfAttention(dim, config.num_heads, config.eps)
+        if config.sparse:
+            self.self_attn.attn_op = SparseOperator(config.head_dim)
         self.norm3 = AffineLayerNorm(dim, config.eps)
         self.cross_attn = CrossAttention(dim, config.num_heads, config.eps)
         self.ffn = nn.Sequential(

@@ -14,7 +14,8 @@ class TransformerConfig:
     """Sizes from which every tensor shape of the transformer follows.
 
     ``in_dim`` counts the channels of a plain Wan2.1 I2V input (noisy latent 16, mask 4, image latent 16), and
-    ``in_dim_c`` those of the pose condition. Raises ``BadCheckpoint`` for sizes that do not fit together.
+    ``in_dim_c`` those of the pose condition. ``sparse`` is a network with a projection for sparse-linear
+    attention in each block. Raises ``BadCheckpoint`` for sizes that do not fit together.
     """
 
     dim: int
@@ -29,9 +30,10 @@ class TransformerConfig:
     in_dim_c: int = 16
     out_dim: int = 16
     eps: float = 1e-6
+    sparse: bool = False
 
     def __post_init__(self) -> None:
-        if min(asdict(self).values()) <= 0:
+        if min(size for name, size in asdict(self).items() if name != "sparse") <= 0:
             raise BadCheckpoint("Every size of the transformer must be positive.", value=self, limit="> 0")
         if self.dim % self.num_heads or self.head_dim % 2:
             raise BadCheckpoint(
@@ -70,8 +72,8 @@ class TransformerConfig:
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        return asdict(self)
+        """Plain numbers for JSON, and ``sparse`` where it is true."""
+        return {name: value for name, value in asdict(self).items() if value or name != "sparse"}
 
 
 STEADYDANCER_14B = TransformerConfig(dim=5120, num_heads=40, num_layers=40, ffn_dim=13824)

@@ -231,9 +231,9 @@ DAMAGES: dict[str, tuple[Callable[[State], State], str]] = {
         "plain Wan",
     ),
     "transposed": (lambda s: s | {"blocks.0.ffn.0.weight": s["blocks.0.ffn.0.weight"].T}, "another shape"),
-    "sparse attention": (
+    "sparse attention in one block": (
         lambda s: s | {"blocks.0.self_attn.attn_op.local_attn.proj_l.weight": torch.ones(128, 128)},
-        "sparse-linear",
+        "lacks 3 of .*proj_l",
     ),
 }
 
