@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,6 @@ from core.errors import BadSetting
 from core.evaluation.bench.layers import SPREAD, LayerKind, empty_layer, fill_layer
 
 PROJECTION = "proj_l"
-SPARSE = "sparse"
 MODULATION, MODULATION_SPREAD = "modulation", 0.5
 """Gates are among these: small ones would hide what the blocks compute, and with it every error."""
 MODELS = ("14b", "mini")
@@ -87,7 +86,7 @@ class Network:
             sparse: with a projection for sparse-linear attention in each block.
         """
         dtype = torch.float32 if kind == "float32" else torch.bfloat16
-        model = build_on_meta(with_projections(self.config) if sparse else self.config)
+        model = build_on_meta(replace(self.config, sparse=sparse))
         if kind not in ("16 bits", "float32"):
             _quantise_blocks(model, kind, dtype)
         for name, owner in model.named_modules():
@@ -123,14 +122,6 @@ def network_of(model: str, layers: int | None = None) -> Network:
             f"The model has {config.num_layers} layers.", value=layers, limit=f"1 to {config.num_layers}"
         )
     return Network(replace(config, num_layers=layers), values, config.num_layers)
-
-
-def with_projections(config: TransformerConfig) -> TransformerConfig:
-    """The same sizes with a place for ``proj_l`` in each block."""
-    if SPARSE not in {field.name for field in fields(config)}:
-        raise BadSetting("This transformer has no place for sparse-linear attention's projection.")
-    changes: dict[str, Any] = {SPARSE: True}
-    return replace(config, **changes)
 
 
 def _mini() -> tuple[TransformerConfig, Values]:
