@@ -125,6 +125,18 @@ def plain_attend_packed(
     dense_from: int | None = None,
 ) -> Tensor:
     """``attend_packed`` in plain torch, float32: block after block with the same roundings as the kernel."""
+    with torch.autocast(q.device.type, enabled=False):  # 16 bits would overflow
+        return _plain_attended(packed, q, dtype, kept, linear, dense_from)
+
+
+def _plain_attended(
+    packed: Packed,
+    q: Tensor,
+    dtype: torch.dtype,
+    kept: Tensor | None,
+    linear: Linear | None,
+    dense_from: int | None,
+) -> Tensor:
     blocks = -(-packed.tokens // QUERY_BLOCK)
     listed = 0 if kept is None else min(blocks, blocks if dense_from is None else dense_from)
     key_blocks = -(-packed.keys // KEY_BLOCK)
