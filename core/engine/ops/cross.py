@@ -53,9 +53,10 @@ class CrossTiles:
 # 128 registers and 80 KiB let two programs share a multiprocessor: one multiplies while the other takes
 # exponents or waits for the first keys of a list. Fewer queries would read the keys too often for L2.
 HOPPER_TILES = CrossTiles()
-SMALL_TILES = CrossTiles(queries=64, keys=32, warps=4, stages=2, registers=None, tma=False)
-"""For a quarter of Hopper's shared memory."""
+SMALL_TILES = CrossTiles(stages=2, registers=None, tma=False)
+"""64 KiB: for cards with less shared memory than Hopper."""
 HOPPER = (9, 0)
+LOWEST_CAPABILITY = (8, 0)
 
 
 def cross_attend(
@@ -119,6 +120,8 @@ def _check(q: Tensor, weight: Tensor, text: KeysValues, image: KeysValues) -> No
 def _kernel_takes(q: Tensor, text: KeysValues, image: KeysValues) -> bool:
     tensors = (q, *text, *image)
     if not usable(q.device) or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+        return False
+    if q.device.type == "cuda" and torch.cuda.get_device_capability(q.device) < LOWEST_CAPABILITY:
         return False
     same = all(t.dtype == q.dtype and t.stride(-1) == 1 for t in tensors)
     return same and text.k.shape[-1] in HEAD_WIDTHS and (q.dtype in HALVES or interpreted())
