@@ -21,6 +21,7 @@ _WORDS: Final = {
     "vae_tile": "the tiles of the video autoencoder",
     "vae_dtype": "the precision of the video autoencoder",
     "text_device": "the text encoder's device",
+    "recipe": "the kernels",
     "moved": "the machine or the plan",
 }
 
@@ -39,7 +40,7 @@ class Kernels:
         benchmark: whether cuDNN picks kernels by trial.
         lasting: torch's version, the device's name and capability, cuDNN's version, our own and that of the
             samplers, and how the parts are computed where that changes bits: ``vae_tile``, ``vae_dtype``,
-            ``text_device``.
+            ``text_device``, ``recipe``.
     """
 
     threads: int

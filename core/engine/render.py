@@ -19,6 +19,7 @@ from core.engine.checkpoint_file import Stored
 from core.engine.conditioning import Conditions, build_conditions, latent_shape
 from core.engine.determinism import derived_seed
 from core.engine.encodings import encodings_of
+from core.engine.fast.recipe import recipe_of
 from core.engine.final_decoder import with_final_decoder
 from core.engine.identity import identity_of
 from core.engine.interfaces import Hooks, ModelBundle
@@ -94,7 +95,10 @@ def render(
             latents = work.latents(begin, checkpoint, cache)
             decoding, told = with_final_decoder(bundle, plan, device)
             notes.add(*told)
-            settings = describe(request, plan, tuple(notes.texts)) | {"pose": motion.pose}
+            settings = describe(request, plan, tuple(notes.texts)) | {
+                "pose": motion.pose,
+                "computed": recipe_of(bundle.transformer).to_data(),
+            }
             frames = clock.decoding(decode(decoding, latents, hooks), len(motion.positive))
             with clock.phase("decode", "write"):
                 bundle.residency.enter("decode")
@@ -209,6 +213,7 @@ class _Work:
             text_device=text_device,
             pirouette=version_of("pirouette-studio"),
             diffusers=version_of("diffusers"),  # samplers
+            recipe=recipe_of(self.bundle.transformer).words(),
         )
 
     def _sampled(self, found: Stored | None) -> Progress:

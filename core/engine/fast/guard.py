@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from core.engine.fast.recipe import Recipe, accelerate
+from core.engine.fast.recipe import accelerate, recipe_of
 
 # Of the predicted clean latents, whose channels are normalised to a deviation of about 1.
 BLACK_STD: Final = 0.01
@@ -43,8 +43,7 @@ class Guard:
     def __init__(self, transformer: nn.Module, tell: Callable[[str], None]) -> None:
         self._transformer: Any = transformer
         self._tell = tell
-        recipe = getattr(transformer, "recipe", None)
-        self._watching = recipe is not None and not recipe.is_plain
+        self._watching = not recipe_of(transformer).is_plain
 
     def checked(self, forward: Callable[[], Tensor], latents: Tensor, sigma: float) -> Tensor:
         """``forward()``, again by a safer recipe where the first result is unusable."""
@@ -53,7 +52,7 @@ class Guard:
         self._watching = False
         velocity = self._tried(forward)
         while problem := (trouble(velocity, latents, sigma) if velocity is not None else "an error"):
-            recipe: Recipe = self._transformer.recipe
+            recipe = recipe_of(self._transformer)
             lower = recipe.lower()
             if lower is None:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import torch
@@ -62,8 +62,14 @@ class Recipe:
 
     def words(self) -> str:
         """For people."""
+        facts = KINDS[self.attention]
+        share = f", {self.topk:.0%} of the keys" if facts.sparse else ""
         blocks = "fused blocks" if self.fused else "plain blocks"
-        return f"attention {KINDS[self.attention].label}, {blocks}"
+        return f"attention {facts.label}{share}, {blocks}"
+
+    def to_data(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
 
 
 class SparseAttend:
@@ -110,6 +116,12 @@ def accelerate(transformer: nn.Module, recipe: Recipe, device: torch.device | No
         if isinstance(layer, QuantisedLinear) and not recipe.eight_bit:
             layer.multiply_floats()
     model.recipe, model.recipe_device = recipe, device
+
+
+def recipe_of(transformer: nn.Module) -> Recipe:
+    """What a transformer computes by."""
+    found = getattr(transformer, "recipe", None)
+    return found if isinstance(found, Recipe) else Recipe()
 
 
 def projection_of(attention: SelfAttention) -> nn.Linear | None:
