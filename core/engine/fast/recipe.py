@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.engine.attention.backends import BackendName, backend
 from core.engine.attention.kinds import KINDS, AttentionKind
 from core.engine.models.attention import Attend, SelfAttention, attend
-from core.errors import BadSetting
+from core.engine.models.sla import check_sparse
 
 # What is tried where a kind's results are no numbers, black or saturated.
 _NEXT: Final[dict[AttentionKind, AttentionKind]] = {
@@ -136,13 +136,7 @@ def _attend_of(attention: SelfAttention, recipe: Recipe, device: torch.device) -
     if not facts.sparse:
         return attend if recipe.dense == "sdpa" else backend(recipe.dense, device)
     projection = projection_of(attention) if facts.trained else None
-    if facts.trained and projection is None:
-        raise BadSetting(
-            f"The attention {recipe.attention} needs weights that were trained for it.",
-            value=recipe.attention,
-            limit="sparse works without",
-            action="Choose a checkpoint trained for sparse-linear attention, or the attention sparse.",
-        )
+    check_sparse(recipe.attention, projection is not None)
     ours = SparseAttend(recipe, projection)
     if recipe.attention != "sagesla" or recipe.sagesla != "turbodiffusion" or recipe.dense_references:
         return ours

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import nn
 
 from core.engine.attention.backends import BackendName
 from core.engine.attention.kinds import KINDS, AttentionKind
@@ -13,6 +12,7 @@ from core.engine.fast.compiler import ensure_compiler
 from core.engine.fast.probe import probed
 from core.engine.fast.recipe import Recipe, accelerate
 from core.engine.linear.quantised import Int8RowLinear, ScaledFp8Linear
+from core.engine.models.sla import sparse_note
 from core.hardware.kernels_file import Choices
 from core.settings import places
 from core.types import Plan
@@ -21,13 +21,13 @@ AUTO = "auto"
 DEFAULT_TOPK = 0.1
 
 
-def settle(transformer: nn.Module, plan: Plan, device: torch.device, dtype: torch.dtype) -> tuple[str, ...]:
+def settle(transformer: Any, plan: Plan, device: torch.device, dtype: torch.dtype) -> tuple[str, ...]:
     """Accelerate a transformer as the plan says and as is fastest on this machine.
 
     The first call on a machine measures its kernels, for about ten seconds.
 
     Args:
-        transformer: its weights may come later.
+        transformer: a ``SteadyDancerTransformer``; its weights may come later.
         dtype: of products that are not in 8 bits.
 
     Returns:
@@ -45,7 +45,8 @@ def settle(transformer: nn.Module, plan: Plan, device: torch.device, dtype: torc
         if isinstance(layer, Int8RowLinear):
             layer.engine = "torch" if choices.int8_engine == "torch" else "triton"
     accelerate(transformer, recipe, device)
-    return (*problem, *notes_of(plan, recipe, choices))
+    projections: bool = transformer.config.sparse
+    return (*problem, *notes_of(plan, recipe, choices, projections))
 
 
 def measured(device: torch.device) -> tuple[Choices, tuple[str, ...]]:
@@ -70,15 +71,20 @@ def recipe_of(plan: Plan, choices: Choices, dtype: torch.dtype) -> Recipe:
     )
 
 
-def notes_of(plan: Plan, recipe: Recipe, choices: Choices) -> tuple[str, ...]:
-    """What the user did not ask for."""
-    asked = plan.attention
-    if asked == "flash3" and not choices.flash3:
-        return ("FlashAttention-3 cannot be used here: PyTorch's attention computes instead.",)
-    if asked == "sage" and not choices.sage:
-        return ("No 8-bit attention can be used here: PyTorch's attention computes instead.",)
-    if KINDS[recipe.attention].sparse and not KINDS[recipe.attention].trained:
-        return (
-            f"Attention keeps {recipe.topk:.0%} of the keys without training: the picture is approximate.",
-        )
-    return ()
+def notes_of(plan: Plan, recipe: Recipe, choices: Choices, projections: bool) -> tuple[str, ...]:
+    """What the user did not ask for.
+
+    Args:
+        projections: whether the weights were trained for sparse-linear attention.
+    """
+    found = []
+    if plan.attention == "flash3" and not choices.flash3:
+        found.append("FlashAttention-3 cannot be used here: PyTorch's attention computes instead.")
+    if plan.attention == "sage" and not choices.sage:
+        found.append("No 8-bit attention can be used here: PyTorch's attention computes instead.")
+    facts = KINDS[recipe.attention]
+    if facts.sparse and not facts.trained:
+        share = f"{recipe.topk:.0%}"
+        found.append(f"Attention keeps {share} of the keys without training: the picture is approximate.")
+    other = sparse_note(recipe.attention, projections)
+    return (*found, *([other] if other else []))
