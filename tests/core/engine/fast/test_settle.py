@@ -22,9 +22,7 @@ HALF = torch.bfloat16
 
 
 def tiny(sparse: bool = False) -> SteadyDancerTransformer:
-    config = TransformerConfig(
-        dim=48, num_heads=2, num_layers=1, ffn_dim=64, text_len=4, text_dim=8, clip_dim=8
-    )
+    sizes = {"dim": 48, "num_heads": 2, "num_layers": 1, "ffn_dim": 64, "text_len": 4, "text_dim": 8}
     return SteadyDancerTransformer(TransformerConfig(**sizes, clip_dim=8, freq_dim=32, sparse=sparse))
 
 
