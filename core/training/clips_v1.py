@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.training.body import Joints, forward_kinematics, openpose_points
-from core.training.characters import Looks, caption, sample_looks
+from core.training.characters_v1 import Looks, caption, sample_looks
 from core.training.clip_types import ClipRecipe, Clips
 from core.training.motion_bank import Bank
 from core.training.motion_v1 import sample_motion
 from core.training.randomness import Draws
-from core.training.renderer import SUPERSAMPLE, paint_people
-from core.training.scene import (
+from core.training.renderer_v1 import SUPERSAMPLE, paint_people
+from core.training.scene_v1 import (
     capsule_values,
     draw_background,
     floor_line,

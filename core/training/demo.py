@@ -33,10 +33,10 @@ from core.training.body import (
     rotation_z,
     standard_proportions,
 )
-from core.training.characters import Looks, sample_looks
+from core.training.characters_v1 import Looks, sample_looks
 from core.training.randomness import Draws
-from core.training.renderer import SUPERSAMPLE, paint_people
-from core.training.scene import FACING, Camera, capsule_values, draw_background, visible_joints
+from core.training.renderer_v1 import SUPERSAMPLE, paint_people
+from core.training.scene_v1 import FACING, Camera, capsule_values, draw_background, visible_joints
 from core.types import FPS
 
 SIZE = 192

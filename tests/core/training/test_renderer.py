@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from core.training.body import forward_kinematics, openpose_points
-from core.training.characters import build, sample_looks
+from core.training.characters_v1 import build, sample_looks
 from core.training.clips import draw_like_product
 from core.training.motion import generated
 from core.training.randomness import Draws
-from core.training.renderer import FAR, SUPERSAMPLE, _capsule_group, _grid, paint_people, paint_skeletons
+from core.training.renderer import paint_skeletons
+from core.training.renderer_v1 import FAR, SUPERSAMPLE, _capsule_group, _grid, paint_people
 
 PEOPLE, FRAMES, SIDE = 2, 2, 64
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from core.training.characters import Looks, caption, sample_looks
+from core.training.characters_v1 import Looks, caption, sample_looks
 from core.training.randomness import Draws
 
 COLOURS = {
