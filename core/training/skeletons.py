@@ -14,7 +14,7 @@ from core.training.renderer import SUPERSAMPLE, paint_skeletons
 
 
 def draw_skeletons(points: Tensor, shown: Tensor, height: int, width: int, device: torch.device) -> Tensor:
-    """points [B, T, 18, 2] drawing pixels, shown [B, T, 18] -> uint8 [B, 3, T, height, width] on the device."""
+    """points [B, T, 18, 2] drawing pixels, shown [B, T, 18] -> uint8 [B, 3, T, height, width]."""
     at, visible = points.flatten(0, 1), shown.flatten(0, 1)
     if device.type == "cuda":
         drawn = as_bytes(paint_skeletons(at.to(device), visible.to(device), height, width))

@@ -2,7 +2,7 @@
 
 Four pictures make one latent frame; the first picture stands alone (it is repeated three times in front), so
 the latent of a single picture equals the first latent frame of a video that begins with it. Every block sees
-its own latent frame and the one before, which makes decoding in chunks exact.
+its own latent frame and some or all channels of the one before, which makes decoding in chunks exact.
 
 A linear path (768 values of a 4x8x8 patch <-> 16 channels, set from a PCA before training) runs beside the
 convolutions in both directions; the convolutions learn what the PCA misses.
@@ -28,7 +28,12 @@ PATCH_VALUES = 4 * 8 * 8 * 3
 
 @dataclass(frozen=True)
 class MiniVAEConfig:
-    """Widths at a quarter (``fine``) and an eighth (``coarse``) of the picture's size, and blocks at each."""
+    """Widths at a quarter (``fine``) and an eighth (``coarse``) of the picture's size, and blocks at each.
+
+    The defaults are the sizes of the first weights. ``decoder_half`` is the width of a last stage at half of
+    the picture's size (0: none), whose blocks see one latent frame; ``previous_share`` is how much of the
+    latent frame before all other blocks see, of its channels.
+    """
 
     encoder_fine: int = 64
     encoder_coarse: int = 128
@@ -37,6 +42,9 @@ class MiniVAEConfig:
     decoder_coarse: int = 160
     decoder_blocks: int = 3
     latent_channels: int = 16
+    decoder_half: int = 0
+    decoder_half_blocks: int = 0
+    previous_share: float = 1.0
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MiniVAEConfig:
@@ -64,37 +72,41 @@ class PixelNorm(nn.Module):
 
 
 class CausalBlock(nn.Module):
-    """Residual block over one latent frame and the one before it."""
+    """Residual block over one latent frame and the first ``carried`` channels of the one before it."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, carried: int) -> None:
         super().__init__()
+        self.carried = carried
         self.norm1 = PixelNorm(channels)
-        self.conv1 = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(channels + carried, channels, 3, padding=1)
         self.norm2 = PixelNorm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, frames: int, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x [B*T, C, H, W], T = ``frames``; ``before`` [B, C, H, W]: last activations of the previous chunk.
+        """x [B*T, C, H, W], T = ``frames``; ``before`` [B, carried, H, W]: from the previous chunk.
 
         Returns the output and the activations to hand to the next chunk. Without ``before`` the first frame
         is its own predecessor.
         """
         hidden = F.silu(self.norm1(x))
-        by_clip = _by_clip(hidden, frames)
-        first = by_clip[:, :1] if before is None else before[:, None]
-        previous = torch.cat([first, by_clip[:, :-1]], dim=1).flatten(0, 1)
-        hidden = F.silu(self.norm2(self.conv1(torch.cat([hidden, previous], dim=1))))
+        by_clip = _by_clip(hidden[:, : self.carried], frames)
+        if self.carried:
+            first = by_clip[:, :1] if before is None else before[:, None]
+            previous = torch.cat([first, by_clip[:, :-1]], dim=1).flatten(0, 1)
+            hidden = torch.cat([hidden, previous], dim=1)
+        hidden = F.silu(self.norm2(self.conv1(hidden)))
         return x + self.conv2(hidden), by_clip[:, -1]
 
 
 class Stage(nn.Module):
     """A run of causal blocks that keeps the activations needed by the next chunk."""
 
-    def __init__(self, channels: int, count: int) -> None:
+    def __init__(self, channels: int, count: int, previous_share: float) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(CausalBlock(channels) for _ in range(count))
+        carried = round(channels * previous_share)
+        self.blocks = nn.ModuleList(CausalBlock(channels, carried) for _ in range(count))
 
     def forward(
         self, x: Tensor, frames: int, cache: list[Tensor] | None = None
@@ -114,9 +126,9 @@ class Encoder(nn.Module):
         super().__init__()
         fine, coarse = config.encoder_fine, config.encoder_coarse
         self.stem = nn.Conv2d(12 * 16, fine, 1)
-        self.fine = Stage(fine, config.encoder_blocks)
+        self.fine = Stage(fine, config.encoder_blocks, config.previous_share)
         self.down = nn.Conv2d(4 * fine, coarse, 1)
-        self.coarse = Stage(coarse, config.encoder_blocks)
+        self.coarse = Stage(coarse, config.encoder_blocks, config.previous_share)
         self.norm = PixelNorm(coarse)
         self.out = nn.Conv2d(coarse, config.latent_channels, 3, padding=1)
         self.linear = nn.Conv2d(PATCH_VALUES, config.latent_channels, 1)
@@ -136,13 +148,17 @@ class Decoder(nn.Module):
 
     def __init__(self, config: MiniVAEConfig) -> None:
         super().__init__()
-        fine, coarse = config.decoder_fine, config.decoder_coarse
+        fine, coarse, half = config.decoder_fine, config.decoder_coarse, config.decoder_half
         self.stem = nn.Conv2d(config.latent_channels, coarse, 3, padding=1)
-        self.coarse = Stage(coarse, config.decoder_blocks)
+        self.coarse = Stage(coarse, config.decoder_blocks, config.previous_share)
         self.up = nn.Conv2d(coarse, 4 * fine, 1)
-        self.fine = Stage(fine, config.decoder_blocks)
-        self.norm = PixelNorm(fine)
-        self.out = nn.Conv2d(fine, 12 * 16, 3, padding=1)
+        self.fine = Stage(fine, config.decoder_blocks, config.previous_share)
+        if half:
+            self.up_finest = nn.Conv2d(fine, 4 * half, 1)
+            self.finest = Stage(half, config.decoder_half_blocks, previous_share=0.0)
+        self.last_shuffle = 2 if half else 4
+        self.norm = PixelNorm(half or fine)
+        self.out = nn.Conv2d(half or fine, 12 * self.last_shuffle**2, 3, padding=1)
         self.linear = nn.Conv2d(config.latent_channels, PATCH_VALUES, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
@@ -151,11 +167,16 @@ class Decoder(nn.Module):
         self, latents: Tensor, frames: int, cache: list[list[Tensor]] | None = None
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """latents [B*T, 16, h, w] -> groups [B*T, 12, 8h, 8w] and the cache for the next chunk."""
-        x, kept_coarse = self.coarse(self.stem(latents), frames, None if cache is None else cache[0])
+        x, coarse = self.coarse(self.stem(latents), frames, None if cache is None else cache[0])
         x = F.pixel_shuffle(self.up(x), 2)
-        x, kept_fine = self.fine(x, frames, None if cache is None else cache[1])
-        groups = F.pixel_shuffle(self.out(F.silu(self.norm(x))), 4)
-        return groups + F.pixel_shuffle(self.linear(latents), 8), [kept_coarse, kept_fine]
+        x, fine = self.fine(x, frames, None if cache is None else cache[1])
+        kept = [coarse, fine]
+        if self.last_shuffle == 2:
+            x = F.pixel_shuffle(self.up_finest(x), 2)
+            x, finest = self.finest(x, frames, None if cache is None else cache[2])
+            kept.append(finest)
+        groups = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.last_shuffle)
+        return groups + F.pixel_shuffle(self.linear(latents), 8), kept
 
 
 class MiniVAE(nn.Module):
@@ -224,4 +245,4 @@ def ungroup_pictures(groups: Tensor, frames: int) -> Tensor:
 
 def _by_clip(x: Tensor, frames: int) -> Tensor:
     """[B*T, ...] -> [B, T, ...]."""
-    return x.reshape(-1, frames, *x.shape[1:])
+    return x.reshape(len(x) // frames, frames, *x.shape[1:])

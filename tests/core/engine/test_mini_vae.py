@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,11 +12,15 @@ from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig, group_pictures, 
 from core.errors import Cancelled
 
 
-@pytest.fixture
-def vae() -> MiniVAE:
+FIRST = MiniVAEConfig(8, 12, 2, 8, 12, 2)
+SECOND = replace(FIRST, decoder_half=8, decoder_half_blocks=2, previous_share=0.25)
+
+
+@pytest.fixture(params=[FIRST, SECOND], ids=["first", "second"])
+def vae(request: pytest.FixtureRequest) -> MiniVAE:
     """All weights random, also those that a new model sets to zero, so that every path carries something."""
     torch.manual_seed(1)
-    vae = MiniVAE(MiniVAEConfig(8, 12, 2, 8, 12, 2)).eval()
+    vae = MiniVAE(request.param).eval()
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.normal_(0, 0.15)
