@@ -123,6 +123,7 @@ class Overrides:
     cache_threshold: float | None = None
     vae_dtype: str | None = None
     decoder: str | None = None
+    dense_references: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,12 @@ class Plan:
     Attributes:
         files: the catalogue's files that it needs, ``owner/name/path/in/repository``, or paths on disk.
         weights: how the transformer's weights stand in memory: a float dtype, or the stored format that is
-            kept (``fp8``, ``int8``, ``q4_k_m``, ...).
-        matmul: what its products compute in: a float dtype (quantised weights are dequantised for it) or
-            ``int8`` (weights and activations in 8 bits).
+            kept (``fp8``, ``int8``, ``q4_k_m``, ...). A file of plain numbers may be made ``fp8`` or ``int8``
+            while it is read.
+        matmul: what its products compute in: a float dtype (quantised weights are dequantised for it), or
+            ``fp8`` or ``int8`` (weights and activations in 8 bits).
+        attention: kind of self-attention; ``auto``: the engine takes the fastest dense one, as measured.
+        sla_topk: share of the keys that sparse kinds keep; None for dense ones.
         residency: ``resident`` (all parts on the device at once), ``phased`` (only the part in use) or
             ``streamed`` (phased, and of the transformer only ``blocks_resident`` blocks; the others come from
             host memory at each forward).

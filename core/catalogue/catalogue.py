@@ -75,6 +75,7 @@ class Asset:
         made_for: the architecture it was trained for, where that is another model's.
         resolve: name, size and hash are read from the hub before the user is asked.
         converted_from: for source ``converted``, the asset it is made of.
+        sparse: of a transformer: trained for sparse-linear attention.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Asset:
     resolve: bool = False
     converted_from: str | None = None
     note: str = ""
+    sparse: bool = False
 
     @property
     def bytes_for_planning(self) -> int:

@@ -198,6 +198,7 @@ def _asset(table: Table) -> Asset:
         resolve=resolve,
         converted_from=converted_from,
         note=table.text("note", ""),
+        sparse=table.switch("sparse"),
     )
 
 

@@ -77,6 +77,7 @@ class Measurement:
         ok: False where memory did not suffice; ``lacked`` says which, as far as known, and the peaks are then
             what was planned with.
         ram_free_bytes: host memory that was free after the engine had ended.
+        sla_topk, dense_references, caching: as in the plan.
     """
 
     gpu_key: str
@@ -104,6 +105,9 @@ class Measurement:
     vae_tile: int | None = None
     vram_free_bytes: int | None = None
     ram_free_bytes: int | None = None
+    sla_topk: float | None = None
+    dense_references: bool = False
+    caching: str = "none"
 
     @property
     def forward_s(self) -> float | None:

@@ -14,6 +14,8 @@ from core.catalogue.catalogue import Catalogue, CatalogueModel
 from core.catalogue.entries import ModelEntry, checkpoints, entry
 from core.catalogue.load import load_catalogue
 from core.catalogue.measurements import Measurements
+from core.catalogue.planning.abilities import EIGHT_BIT, FLOAT_FILES, TRAINED
+from core.catalogue.planning.attention import trained_ids
 from core.catalogue.planning.budget import Budget, budget_for, cpu_budget
 from core.catalogue.planning.caching import caching_reason, resolve_caching
 from core.catalogue.planning.candidates import variants
@@ -29,12 +31,14 @@ from core.catalogue.planning.checks import (
 from core.catalogue.planning.context import Context
 from core.catalogue.planning.duration import speed_of
 from core.catalogue.planning.embedded import plan_embedded
+from core.catalogue.planning.gpu_only import check_device
 from core.catalogue.planning.learning import learn
 from core.catalogue.planning.lighter import Lighter, lighter
-from core.catalogue.planning.memory import plan_weights
 from core.catalogue.planning.ranking import Choice, ranked
 from core.catalogue.planning.reasons import reasons, shortfall, would_fit
+from core.catalogue.planning.speed_reasons import why_fast
 from core.catalogue.presets import Preset, preset
+from core.errors import BadSetting
 from core.hardware import Machine
 from core.types import Plan, RenderRequest, Size
 
@@ -84,9 +88,10 @@ def plans(
     catalogue = catalogue or load_catalogue()
     settled = _settle(request, frames_available, entry(request.model, catalogue))
     budget = budget_for(request.device, machine)
+    check_device(request.overrides, budget, "14b")
     judge = _Judge(request, settled, catalogue, machine, installed or _nothing_installed, measurements)
     found = judge.plans(budget)
-    if budget.kind == "gpu" and machine is not None and request.device == "auto" and not found[0].fits:
+    if machine is not None and _may_use_processors(request, budget) and not found[0].fits:
         processors = judge.plans(cpu_budget(machine, budget.refusal))
         found = [one for one in processors if one.fits] + found
     return judge.with_advice(tuple(found), budget)
@@ -142,10 +147,13 @@ class _Judge:
         return None
 
     def _models(self) -> tuple[CatalogueModel, ...]:
+        """Those that can do what is asked; where none can, one of which that can be said."""
         models = checkpoints(self.request.model, self.catalogue)
-        wanted = self.request.overrides.precision
-        if len(models) > 1 and wanted in ("fp8", "int8"):
-            return tuple(model for model in models if model.precision == wanted) or models[:1]
+        wanted, kind = self.request.overrides.precision, self.request.overrides.attention
+        if wanted in EIGHT_BIT:
+            models = tuple(one for one in models if one.precision in (wanted, *FLOAT_FILES)) or models[:1]
+        if kind in TRAINED:
+            models = tuple(one for one in models if trained_ids(one, self.catalogue)) or models[:1]
         return models
 
     def _choices(self, model: CatalogueModel, context: Context) -> list[Choice]:
@@ -159,22 +167,21 @@ class _Judge:
         return [min(made, key=lambda choice: context.excess_bytes(choice.plan))]
 
     def _variants(self, model: CatalogueModel, context: Context) -> Iterator[Plan]:
-        chosen = self.settled.chosen
-        return variants(self.settled.base, model, context, self.request.overrides, chosen.lora)
+        return variants(self.settled.base, model, context, self.request.overrides, self.settled.chosen)
 
     def _context(self, budget: Budget) -> Context:
         context = Context(self.catalogue, budget, speed_of(budget), self.installed)
         if self.measurements is None:
             return context
         rough = {model.id: next(self._variants(model, context)) for model in self._models()}
-        sizes = {name: context.sizes(name) for name in rough}
         learned = learn(
             self.measurements,
             self.machine,
             budget,
             context.speed,
-            next(iter(sizes.values())),
-            {name: plan_weights(one, sizes[name], self.catalogue) for name, one in rough.items()},
+            context.sizes(next(iter(rough))),
+            self.catalogue,
+            rough,
         )
         return replace(context, speed=speed_of(budget, learned), learned=learned)
 
@@ -197,8 +204,6 @@ def _settle(request: RenderRequest, available: int, model: ModelEntry) -> _Settl
         loras=request.loras,
         caching=caching,
         cache_threshold=threshold,
-        vae_dtype=request.overrides.vae_dtype or "float32",
-        decoder=request.overrides.decoder or "full",
     )
     return _Settled(base, chosen, words)
 
@@ -206,11 +211,22 @@ def _settle(request: RenderRequest, available: int, model: ModelEntry) -> _Settl
 def _mini_plan(request: RenderRequest, available: int, machine: Machine | None) -> Plan:
     settled = _settle(request, available, entry(request.model))
     budget = budget_for(request.device, machine)
-    made = plan_embedded(settled.base, budget, machine)
+    made = plan_embedded(settled.base, budget, machine, request.overrides, settled.chosen)
     steps = f"{made.sampling.steps} steps"
     summary = f"The embedded model, {steps}, {'fits anywhere' if made.fits else 'lacks memory'}."
     lacking = shortfall(made, budget) if not made.fits else ()
-    return replace(made, reasons=(summary, *settled.words, *lacking))
+    return replace(made, reasons=(summary, *settled.words, *why_fast(made, budget), *lacking))
+
+
+def _may_use_processors(request: RenderRequest, budget: Budget) -> bool:
+    """Where a GPU does not suffice, unless what is asked for needs one."""
+    if budget.kind != "gpu" or request.device != "auto":
+        return False
+    try:
+        check_device(request.overrides, Budget("cpu", "cpu"), "14b")
+    except BadSetting:
+        return False
+    return True
 
 
 def _nothing_installed(_asset: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from core.catalogue.entries import Family
 from core.codec import from_data
@@ -14,7 +16,16 @@ from core.settings import resources
 from core.types import PRESET_NAMES, Sampling, Size
 
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_OTHER_KEYS = {"size", "lora", "shift_at"}
+# Text, with what it is where the file says nothing, and what it may be.
+_WAYS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "attention": ("sdpa", ("sdpa", "auto")),
+        "products": ("file", ("file", "fastest")),
+        "vae_dtype": ("float32", ("float32", "bfloat16")),
+        "decoder": ("full", ("full", "tiny")),
+    }
+)
+_OTHER_KEYS = {"size", "lora", "shift_at", *_WAYS}
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,11 @@ class Preset:
         size: area budget that replaces the model's native one, or None.
         lora: name of the LoRA that the preset is made for, or None.
         shift_at: shift by exact size (either way round) where it differs from ``sampling.shift``.
+        attention: ``sdpa``, or ``auto`` for the fastest dense kind.
+        products: ``file``: the weights as their file has them, multiplied in 16 bits; ``fastest``: 8 bits
+            where those are at least as fast.
+        vae_dtype: of the video autoencoder where the GPU has it.
+        decoder: ``tiny`` where its file is or comes with the others.
     """
 
     name: str
@@ -32,6 +48,10 @@ class Preset:
     size: Size | None
     lora: str | None
     shift_at: dict[Size, float]
+    attention: str = "sdpa"
+    products: str = "file"
+    vae_dtype: str = "float32"
+    decoder: str = "full"
 
     def sampling_at(self, size: Size) -> Sampling:
         """The sampling at an area budget."""
@@ -78,4 +98,12 @@ def _from_table(name: str, table: dict[str, Any]) -> Preset:
         size=parse_size(table["size"]) if "size" in table else None,
         lora=table.get("lora"),
         shift_at={parse_size(key): float(value) for key, value in table.get("shift_at", {}).items()},
+        **{key: _way(name, key, table.get(key, default)) for key, (default, _) in _WAYS.items()},
     )
+
+
+def _way(name: str, key: str, value: object) -> str:
+    choices = _WAYS[key][1]
+    if value not in choices:
+        raise BadSetting(f"The preset '{name}' has an unknown {key}.", value=value, limit=", ".join(choices))
+    return str(value)

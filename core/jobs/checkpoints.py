@@ -151,12 +151,13 @@ def _missing(plan: Plan, missing: list[str], store: Store) -> BadCheckpoint:
 
 
 def _what_to_get(plan: Plan, missing: list[str], catalogue: Catalogue) -> list[str]:
-    """The model's id where that brings everything, else the ids of the assets."""
+    """The model's id where that brings everything but the tiny decoder, else the ids of the assets."""
     defaults = {ids[0] for ids in catalogue.models[plan.model].parts.values()}
+    beside = [asset for asset in missing if asset == plan.assets.get("preview_decoder")]
     whole = plan.assets["transformer"] in missing and all(
-        asset in defaults for asset in missing if asset != plan.assets.get("lora")
+        asset in defaults for asset in missing if asset not in (plan.assets.get("lora"), *beside)
     )
-    return [plan.model] if whole else missing
+    return [plan.model, *beside] if whole else missing
 
 
 def _too_large(plan: Plan) -> BadSetting:

@@ -170,6 +170,9 @@ def _measurement(
         vae_tile=plan.vae_tile,
         vram_free_bytes=device.vram_free_bytes,
         ram_free_bytes=ram_free_bytes,
+        sla_topk=plan.sla_topk,
+        dense_references=plan.dense_references,
+        caching=plan.caching,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from core.catalogue.planning import coefficients as c
 from core.catalogue.planning.abilities import LOWEST_CAPABILITY
+from core.catalogue.planning.kernels import UNKNOWN, Kernels, kernels_of
 from core.hardware import Gpu, Machine, parse_device
 
 GPU_CALLED = {
@@ -26,6 +27,7 @@ class Budget:
         device: for ``Plan.device``.
         vram_bytes, ram_bytes: limits, None for no limit known; free memory where that is known.
         refusal: why plans for this GPU do not count as fitting, None where they do.
+        kernels: what is known of the GPU's kernels.
     """
 
     kind: Literal["gpu", "cpu", "unknown"]
@@ -35,6 +37,7 @@ class Budget:
     gpu: Gpu | None = None
     cpu_count: int | None = None
     refusal: str | None = None
+    kernels: Kernels = UNKNOWN
 
 
 def budget_for(device: str, machine: Machine | None) -> Budget:
@@ -58,6 +61,7 @@ def budget_for(device: str, machine: Machine | None) -> Budget:
         gpu=gpu,
         cpu_count=machine.cpu_count,
         refusal=_why_not(gpu),
+        kernels=kernels_of(gpu),
     )
 
 

@@ -60,7 +60,8 @@ def caching_reason(kind: str, threshold: float | None) -> tuple[str, ...]:
     if kind == "none":
         return ()
     limit = "its own threshold" if threshold is None else f"threshold {threshold:g}"
-    return (f"Steps that change little are left out ({kind}, {limit}); the time is that of all steps.",)
+    time = "counts most steps" if kind == "teacache" else "is that of all steps"
+    return (f"Steps that change little are left out ({kind}, {limit}); the time {time}.",)
 
 
 def cached_bytes(plan: Plan, values: int) -> int:

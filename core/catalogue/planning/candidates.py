@@ -7,20 +7,19 @@ results.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from core.catalogue.catalogue import PARTS, Asset, CatalogueModel, Role
-from core.catalogue.planning.abilities import (
-    BFLOAT16_CAPABILITY,
-    FLOAT_DTYPES,
-    FLOAT_FILES,
-    INT8_PRODUCTS_LAYOUT,
-    VAE_TILES,
-)
+from core.catalogue.catalogue import PARTS, Asset, CatalogueModel
+from core.catalogue.planning.abilities import AUTO, VAE_TILES
+from core.catalogue.planning.assets import file_names, pick, with_asset, with_assets
+from core.catalogue.planning.attention import with_attention, without_untrained
 from core.catalogue.planning.context import Context
+from core.catalogue.planning.decoding import with_decoder
 from core.catalogue.planning.memory import stored_bytes
+from core.catalogue.planning.precision import check_precision, has_bfloat16, with_precision
+from core.catalogue.presets import Preset
 from core.errors import BadSetting
 from core.types import Lora, Overrides, Plan
 
@@ -32,18 +31,20 @@ GOOD_TEXT = ("fp32", "bf16", "fp16", "q8_0", "fp8", "int8", "q6_k", "q5_k_m")
 
 
 def variants(
-    base: Plan, model: CatalogueModel, context: Context, overrides: Overrides, lora: str | None
+    base: Plan, model: CatalogueModel, context: Context, overrides: Overrides, chosen: Preset
 ) -> Iterator[Plan]:
     """Assessed plans for one checkpoint, best use of the memory first; they may all be too large.
 
     Args:
         base: what the request settles: sampling, size, frames, the user's LoRAs.
-        lora: name of the LoRA that the preset is made for.
+        chosen: the preset.
 
     Raises:
-        BadSetting: a precision or a LoRA that this model does not have.
+        BadSetting: a precision, an attention or a LoRA that this model does not have.
     """
-    plan = with_preset_lora(_with_checkpoint(base, model, context, overrides), lora, context)
+    plan = _with_checkpoint(base, model, context, overrides, chosen)
+    plan = with_preset_lora(plan, chosen.lora, context)
+    plan = _with_coder(plan, context, overrides, chosen)
     if not context.on_gpu:
         yield context.assessed(_with_vae(replace(plan, residency="resident"), context))
         return
@@ -71,54 +72,27 @@ def streamed(plan: Plan, context: Context) -> Plan:
     return context.assessed(replace(plan, blocks_resident=lowest))
 
 
-def pick(ids: Sequence[str], context: Context) -> Asset:
-    """The first asset that is installed, else the default; pickles only where nothing else is named."""
-    usable = [asset for asset in ids if context.catalogue.assets[asset].layout != "pickle"] or list(ids)
-    chosen = next((asset for asset in usable if context.installed(asset)), None)
-    default = next((a for a in usable if context.catalogue.assets[a].source != "converted"), usable[0])
-    return context.catalogue.assets[chosen or default]
-
-
-def with_asset(plan: Plan, role: Role, asset: Asset, context: Context) -> Plan:
-    """The plan with another file for a role."""
-    return with_assets(plan, plan.assets | {role: asset.id}, context)
-
-
-def with_assets(plan: Plan, assets: dict[str, str], context: Context) -> Plan:
-    """The plan with these files, by role."""
-    files = tuple(name for one in assets.values() for name in file_names(context.catalogue.assets[one]))
-    return replace(plan, assets=assets, files=files, parts={})
-
-
-def file_names(asset: Asset) -> tuple[str, ...]:
-    """``owner/name/path`` of each file, or its path on this machine."""
-    if asset.source in ("local", "converted") or not asset.repository:
-        return tuple(file.path for file in asset.files)
-    return tuple(f"{asset.repository}/{file.path}" for file in asset.files)
-
-
-def with_precision(plan: Plan, asset: Asset, context: Context, precision: str) -> Plan:
-    """Weights and products for a transformer file and an ``Overrides.precision``."""
-    dtype = precision if precision in FLOAT_DTYPES else _natural_dtype(context)
-    if asset.precision in FLOAT_FILES:
-        return replace(plan, weights=dtype, matmul=dtype)
-    if precision == "int8" and asset.layout == INT8_PRODUCTS_LAYOUT:
-        dtype = "int8"
-    return replace(plan, weights=asset.precision, matmul=dtype)
-
-
-def _with_checkpoint(base: Plan, model: CatalogueModel, context: Context, overrides: Overrides) -> Plan:
-    precision = overrides.precision or "auto"
-    if precision in ("fp8", "int8") and model.precision != precision:
-        raise BadSetting(
-            f"The model {model.id} has no {precision} weights.",
-            value=precision,
-            limit=f"{model.precision} weights",
-            action=f"Choose a model with {precision} weights, or another precision.",
-        )
-    assets: dict[str, str] = {role: pick(model.parts[role], context).id for role in PARTS}
+def _with_checkpoint(
+    base: Plan, model: CatalogueModel, context: Context, overrides: Overrides, chosen: Preset
+) -> Plan:
+    """The plan with the model's files, its precision and its attention."""
+    suited = without_untrained(overrides.attention, model, context.catalogue)
+    assets: dict[str, str] = {role: pick(suited.parts[role], context).id for role in PARTS}
     plan = with_assets(replace(base, model=model.id), assets, context)
-    return with_precision(plan, context.catalogue.assets[plan.assets["transformer"]], context, precision)
+    asset = context.catalogue.assets[assets["transformer"]]
+    precision = overrides.precision or AUTO
+    check_precision(precision, model, asset)
+    plan = with_precision(plan, asset, context.budget, precision, chosen.products)
+    return with_attention(plan, overrides, chosen.attention, context.budget)
+
+
+def _with_coder(plan: Plan, context: Context, overrides: Overrides, chosen: Preset) -> Plan:
+    """The plan with the autoencoder's dtype and the decoder."""
+    asked = None if overrides.vae_dtype == AUTO else overrides.vae_dtype
+    able = context.on_gpu and has_bfloat16(context.budget)
+    dtype = asked or (chosen.vae_dtype if able else "float32")
+    decoder = None if overrides.decoder == AUTO else overrides.decoder
+    return with_decoder(replace(plan, vae_dtype=dtype), context, decoder, chosen.decoder)
 
 
 def with_preset_lora(plan: Plan, name: str | None, context: Context) -> Plan:
@@ -140,14 +114,6 @@ def with_preset_lora(plan: Plan, name: str | None, context: Context) -> Plan:
     asset = pick(ids, context)
     plan = with_asset(plan, "lora", asset, context)
     return replace(plan, loras=(Lora(file_names(asset)[0]), *plan.loras))
-
-
-def _natural_dtype(context: Context) -> str:
-    """bfloat16, which the model was trained in, where the GPU has it."""
-    gpu = context.budget.gpu
-    if gpu is not None and gpu.capability is not None and gpu.capability < BFLOAT16_CAPABILITY:
-        return "float16"
-    return "bfloat16"
 
 
 def _with_vae(plan: Plan, context: Context) -> Plan:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from core.catalogue.entries import ModelEntry
 from core.catalogue.planning.abilities import CHOICES
+from core.catalogue.planning.attention import check_attention
 from core.catalogue.presets import Preset
 from core.errors import BadSetting, BadVideo
 from core.geometry import TEMPORAL_STRIDE, fit_frames
@@ -46,10 +47,7 @@ def check_request(request: RenderRequest, model: ModelEntry) -> None:
         value = getattr(request.overrides, name)
         if value is not None and value not in choices:
             refuse_choice(name, value, choices)
-    if request.overrides.sla_topk is not None:
-        raise BadSetting(
-            "Sparse attention is not available in this version.", value=request.overrides.sla_topk
-        )
+    check_attention(request.overrides)
     check_settings(request.pose)
     check_edits(request.pose_edits)
     if request.loras and model.family == "mini":

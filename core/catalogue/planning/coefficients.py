@@ -1,9 +1,15 @@
 """Every number of the memory and time models that is no consequence of the network's sizes.
 
-Measured figures name their machine in docs/planner.md; calibrate here and nowhere else.
+Measured figures name their machine in docs/planner.md; calibrate here and nowhere else. Those of the fast
+path are computed from the tensors in the code and from kernels that were timed alone on an H200, and not yet
+measured as whole renders; they say so.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 GIB = 2**30
 
@@ -28,9 +34,22 @@ CONDITION_CHANNELS = 150
 # While a layer is dequantised: what lies beside it, and bytes per weight of the largest one.
 WIDTHS_BESIDE_DEQUANTISING = 7.3
 DEQUANTISE_BYTES = 10
-# 8-bit products: float32 accumulator and quantised input per token and feed-forward channel.
-INT8_PRODUCT_BYTES = 8
+# 8-bit products (computed): a quantised input per token and channel, and the 32-bit accumulators of integer
+# products without a kernel of ours per token and feed-forward channel.
+QUANTISED_BYTES = 1
+ACCUMULATOR_BYTES = 4
 BLOCKS_IN_FLIGHT = 2
+# Up to so many tokens the guidance branches of a step go through together (core/engine/guided.py).
+BATCHED_TOKENS = 8192
+# Fused blocks (computed from core/engine/fast/block.py), bytes per token and channel. The stream in float32
+# and an update in 16 bits; in attention q, k, v and the result in 16 bits, 8-bit copies of q, k and v where
+# the kind has them (else the output's product, which with its rows takes no more); in the feed-forward part
+# the hidden values before GELU in 16 bits and after it as rows. The last: scales, block maps, workspaces.
+FUSED_STREAM_BYTES = 4.0
+FUSED_UPDATE_BYTES = 2.0
+FUSED_ATTENTION_BYTES = 8.0
+FUSED_PACKED_BYTES = 3.0
+FUSED_SLACK_BYTES = 0.5
 
 # Bits per weight in memory of the quantised formats, where the catalogue knows no file size.
 BITS = {
@@ -54,6 +73,8 @@ VAE_TILED_BYTES_PER_PIXEL = 500
 VAE_REAL_WIDTH = 96
 VAE_REAL_PARAMETERS = 126_892_531
 VAE_16_BIT_FACTOR = 0.52
+# The tiny decoder in 16 bits (computed: four times what a preview at half the size takes).
+TINY_BYTES_PER_PIXEL = 3_500
 TEXT_ACTIVATION_BYTES = int(0.3 * GIB)
 IMAGE_ACTIVATION_BYTES = int(0.1 * GIB)
 
@@ -74,6 +95,28 @@ GPU_START_S = 3.0
 # Share of the tensor cores' peak that a whole forward of the plain path reaches (H200: 541 of 989 TFLOP/s at
 # 1024x576; cards whose attention kernels are older reach less).
 EFFICIENCY = 0.45
+# How a plain forward's time is made up, in units of a counted operation at the effective rate: what an
+# operation of a linear layer takes, one of attention, and the element-wise passes for each of the former
+# (H200, 1024x576: 1.7 of 6.7 s in linear layers, 3.7 in cuDNN's attention, 1.25 elsewhere).
+LINEAR_PART = 0.73
+ATTENTION_PART = 0.86
+ELEMENTWISE_PART = 0.53
+# Fused blocks' share of the element-wise time (computed: twice the traffic's floor).
+FUSED_SHARE = 0.2
+# Speed of 8-bit products over 16 bits before a GPU was measured (H200, fp8 row-wise: 1.67 to 1.94). Integers
+# promise nothing there, and so are never chosen unmeasured.
+PRODUCT_GAINS: Final[Mapping[str, float]] = MappingProxyType({"fp8": 1.8, "int8": 1.0})
+# Speed of dense kinds of attention over PyTorch's, before a GPU was measured (H200: 1.12 and 1.31 over
+# cuDNN's). "auto" may come to nothing better than PyTorch's.
+ATTENTION_GAINS: Final[Mapping[str, float]] = MappingProxyType({"flash3": 1.1, "sage": 1.25})
+# Sparse kinds: share of the dense time for each share of keys that is kept, and for the rest of the operator
+# (computed from TurboDiffusion's operators alone on an H200: 17.6 and 20.0 of 92 ms at 0.1).
+SPARSE_SLOPES: Final[Mapping[str, float]] = MappingProxyType({"sparse": 1.3, "sagesla": 1.3, "sla": 1.6})
+SPARSE_BASE = 0.06
+# Share of the steps after the first five that TeaCache with its own threshold computes at most (a cautious
+# guess: what it leaves out depends on the schedule).
+TEACACHE_FORCED_STEPS = 5
+TEACACHE_COMPUTED = 0.8
 # Peak 16-bit operations per core and clock, float32 accumulation, of the weaker cards of a capability.
 OPERATIONS_PER_CORE_AND_CLOCK = (
     ((7, 0), 8.0),
@@ -104,7 +147,6 @@ CPU_RATE_32_BIT = 40e9  # per processor; the embedded model on 2 processors
 CPU_RATE_16_BIT = 10e9  # without matrix extensions for bfloat16
 SANE_CPU_TIME_S = 600.0
 FLOAT32_SLOWDOWN = 2.5  # of products on a GPU, TF32 off
-INT8_SLOWDOWN = 60.0  # 8-bit products without a kernel of their own (H200: 217 ms against 3.6)
 # Dequantising one weight, in operations at the effective rate.
 DEQUANTISE_OPERATIONS = {"fp8": 900.0, "int8": 900.0, "gguf": 3500.0}
 FP8_WITHOUT_HARDWARE = 3000.0
@@ -114,6 +156,10 @@ PCIE_BYTES_PER_S_AND_LANE = {1: 0.2e9, 2: 0.4e9, 3: 0.8e9, 4: 1.6e9, 5: 3.2e9, 6
 # Video autoencoder, in operations at the transformer's effective rate, per pixel of every frame.
 VAE_ENCODE_OPERATIONS = 20e6
 VAE_DECODE_OPERATIONS = 33e6
+VAE_16_BIT_TIME = 0.66
+TINY_DECODE_OPERATIONS = 5e6  # computed: four times a preview at half the size
+# Of a whole encode: a picture and the grey ones behind it, until they repeat.
+STILL_ENCODE = 0.3
 VAE_CPU_SHARE = 0.2  # of these operations, at the CPU's 32-bit rate
 TILED_SLOWDOWN = {512: 1.25, 256: 1.6}
 PROMPT_TOKENS = 300  # prompt and negative prompt

@@ -79,7 +79,7 @@ class Context:
 
     def _peaks(self, plan: Plan, sizes: ModelSizes, weights: Weights) -> Peaks:
         """The model's peaks, corrected upwards where renders have needed more."""
-        peaks = estimate(plan, sizes, weights, on_gpu=self.on_gpu)
+        peaks = estimate(plan, sizes, weights, on_gpu=self.on_gpu, kernels=self.budget.kernels)
         return peaks.scaled(self.learned.peak_factor(plan.residency))
 
     def _fits(self, plan: Plan) -> bool:

@@ -9,12 +9,17 @@ from typing import Any
 from core.catalogue.catalogue import Architecture
 from core.catalogue.entries import mini_folder
 from core.catalogue.planning import coefficients as c
+from core.catalogue.planning.abilities import AUTO, SDPA
+from core.catalogue.planning.attention import with_attention
 from core.catalogue.planning.budget import Budget, cpu_budget
+from core.catalogue.planning.caching import cached_bytes
 from core.catalogue.planning.context import over
-from core.catalogue.planning.duration import Speed, forwards, modelled_seconds, speed_of
+from core.catalogue.planning.duration import Speed, computed_forwards, modelled_seconds, speed_of
+from core.catalogue.planning.gpu_only import check_device
 from core.catalogue.planning.sizes import ModelSizes, model_sizes, token_count
+from core.catalogue.presets import Preset
 from core.hardware import Machine
-from core.types import Plan
+from core.types import Overrides, Plan
 
 # Live tensors of the autoencoder, and its operations per pixel and frame, measured at 192x192, 33 frames.
 _VAE_BYTES_PER_PIXEL = 4_000
@@ -23,12 +28,20 @@ _OTHER_BYTES = 60_000_000  # weights of all parts, float32
 _CPU_PARALLEL = 8  # a network this small gains nothing from more processors
 
 
-def plan_embedded(plan: Plan, budget: Budget, machine: Machine | None) -> Plan:
-    """The plan with peaks, time and device; a GPU that is no use for it is left alone."""
+def plan_embedded(
+    plan: Plan, budget: Budget, machine: Machine | None, overrides: Overrides, chosen: Preset
+) -> Plan:
+    """The plan with peaks, time and device; a GPU that is no use for it is left alone.
+
+    Raises:
+        BadSetting: something is asked for that the device does not have.
+    """
     sizes = _sizes()
     if budget.kind == "gpu" and (budget.refusal or over(_vram(plan, sizes), budget.vram_bytes)):
         assert machine is not None
         budget = cpu_budget(machine)
+    check_device(overrides, budget, "mini")
+    plan = with_attention(_with_precision(plan, overrides), overrides, chosen.attention, budget)
     on_gpu = budget.kind == "gpu"
     ram = (c.PROCESS_WITH_CUDA_BYTES if on_gpu else c.MINI_PROCESS_BYTES) + (
         _skeleton_bytes(plan) if on_gpu else _skeleton_bytes(plan) + _working_bytes(plan, sizes)
@@ -42,6 +55,14 @@ def plan_embedded(plan: Plan, budget: Budget, machine: Machine | None) -> Plan:
         time_s=_seconds(plan, sizes, speed, budget) if speed and sizes else None,
         fits=over(ram, budget.ram_bytes) == 0,
     )
+
+
+def _with_precision(plan: Plan, overrides: Overrides) -> Plan:
+    """float32, unless something else is asked for, or an attention without kernels for it."""
+    asked = overrides.precision
+    if asked in (None, AUTO):
+        asked = "float32" if overrides.attention in (None, AUTO, SDPA) else "bfloat16"
+    return replace(plan, weights=asked, matmul=asked)
 
 
 def _sizes() -> ModelSizes | None:
@@ -64,7 +85,8 @@ def _working_bytes(plan: Plan, sizes: ModelSizes | None) -> int:
     if sizes is None:
         return _OTHER_BYTES + vae
     tokens = token_count(plan.size, plan.frames)
-    return _OTHER_BYTES + max(vae, int(c.WIDTHS_32_BIT * tokens * sizes.dim * 4))
+    values = tokens * sizes.dim
+    return _OTHER_BYTES + max(vae, int(c.WIDTHS_32_BIT * values * 4)) + cached_bytes(plan, values)
 
 
 def _skeleton_bytes(plan: Plan) -> int:
@@ -74,7 +96,7 @@ def _skeleton_bytes(plan: Plan) -> int:
 def _seconds(plan: Plan, sizes: ModelSizes, speed: Speed, budget: Budget) -> float:
     tokens = token_count(plan.size, plan.frames)
     useful = 1.0 if speed.on_gpu else min(1.0, _CPU_PARALLEL / max(1, budget.cpu_count or 1))
-    forward_s = modelled_seconds(sizes, tokens, "float32", "float32", speed) / useful
+    forward_s = modelled_seconds(plan, sizes, tokens, speed) / useful
     vae_s = _VAE_CPU_SECONDS_PER_PIXEL * plan.size.area * plan.frames
     start_s = c.START_S + (c.GPU_START_S if speed.on_gpu else 0.0)
-    return start_s + forwards(plan.sampling) * forward_s + vae_s
+    return start_s + computed_forwards(plan) * forward_s + vae_s

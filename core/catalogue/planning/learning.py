@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from core.catalogue.catalogue import Catalogue
 from core.catalogue.measurements import Measurement, Measurements, cpu_key, gpu_key
 from core.catalogue.planning.budget import Budget
 from core.catalogue.planning.duration import Speed, modelled_seconds, streaming_seconds
-from core.catalogue.planning.memory import Weights, estimate
+from core.catalogue.planning.kernels import Kernels
+from core.catalogue.planning.memory import Weights, estimate, plan_weights
 from core.catalogue.planning.sizes import ModelSizes, token_count
 from core.hardware import Machine
 from core.types import Plan, Sampling, Size
@@ -21,27 +23,36 @@ _AS_MUCH = 0.95
 _ALIKE = 0.85
 
 
+Way = tuple[str, str, str]
+WeightsOf = Callable[[Measurement], Weights]
+
+
+def way_of(plan: Plan | Measurement) -> Way:
+    """What a forward's time is learned by."""
+    return plan.weights, plan.matmul, plan.attention
+
+
 @dataclass(frozen=True)
 class Learned:
     """Factors on the models' figures.
 
     Attributes:
-        times: (weights, matmul) -> measured over modelled seconds of a forward; ``time`` over all of them.
+        times: (weights, matmul, attention) -> measured over modelled seconds of a forward; ``time`` over all.
         peaks: residency -> highest measured over modelled video memory, at least 1.
         failed: configurations whose video memory did not suffice; ``worked``: those that rendered.
         short_of_ram_bytes: the least host memory that was estimated for a render that did not get it.
     """
 
-    times: dict[tuple[str, str], float]
+    times: dict[Way, float]
     time: float
     peaks: dict[str, float]
     failed: tuple[Plan, ...] = ()
     worked: tuple[Plan, ...] = ()
     short_of_ram_bytes: int | None = None
 
-    def time_factor(self, weights: str, matmul: str) -> float:
-        """For such weights, else what the machine's other renders say."""
-        return self.times.get((weights, matmul), self.time)
+    def time_factor(self, plan: Plan) -> float:
+        """For such weights and attention, else what the machine's other renders say."""
+        return self.times.get(way_of(plan), self.time)
 
     def peak_factor(self, residency: str) -> float:
         """On the estimate of video memory."""
@@ -71,20 +82,26 @@ def learn(
     budget: Budget,
     speed: Speed | None,
     sizes: ModelSizes,
-    weights_of: dict[str, Weights],
+    catalogue: Catalogue,
+    rough: Mapping[str, Plan],
 ) -> Learned:
     """Everything the measurements tell about this GPU (or processor) and these models.
 
     Args:
-        weights_of: model id -> its weights; measurements of other models do not count.
+        rough: model id -> any plan with its files; measurements of other models do not count.
     """
     if measurements is None or machine is None or speed is None:
         return NOTHING
     key = gpu_key(budget.gpu) if budget.gpu is not None else cpu_key(machine)
-    found = [row for row in measurements.find(limit=_MOST, gpu_key=key) if row.model in weights_of]
+    found = [row for row in measurements.find(limit=_MOST, gpu_key=key) if row.model in rough]
+
+    def weights_of(row: Measurement) -> Weights:
+        ran = replace(rough[row.model], weights=row.weights, matmul=row.matmul, vae_dtype=row.vae_dtype)
+        return plan_weights(ran, sizes, catalogue)
+
     return Learned(
         *_time_factors(found, sizes, weights_of, replace(speed, corrections=None)),
-        peaks=_peak_factors(found, sizes, weights_of),
+        peaks=_peak_factors(found, sizes, weights_of, budget.kernels),
         failed=tuple(_as_plan(row) for row in found if _failed_with_as_much(row, budget)),
         worked=tuple(_as_plan(row) for row in found if row.ok),
         short_of_ram_bytes=_short_of_ram(found, budget),
@@ -120,30 +137,30 @@ def _had_as_much(then: int | None, now: int | None) -> bool:
 
 
 def _time_factors(
-    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: dict[str, Weights], speed: Speed
-) -> tuple[dict[tuple[str, str], float], float]:
-    """Medians; renders that waited for blocks to be copied say nothing about computing."""
-    ratios: dict[tuple[str, str], list[float]] = {}
+    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: WeightsOf, speed: Speed
+) -> tuple[dict[Way, float], float]:
+    """Medians; renders that waited for blocks to be copied, or left steps out, tell nothing of computing."""
+    ratios: dict[Way, list[float]] = {}
     for row in rows:
         measured_s = row.forward_s
-        if not row.ok or measured_s is None:
+        if not row.ok or measured_s is None or row.caching != "none":
             continue
-        modelled_s = modelled_seconds(sizes, row.tokens, row.weights, row.matmul, speed)
-        streaming_s = streaming_seconds(_as_plan(row), sizes, weights_of[row.model], speed)
+        modelled_s = modelled_seconds(_as_plan(row), sizes, row.tokens, speed)
+        streaming_s = streaming_seconds(_as_plan(row), sizes, weights_of(row), speed)
         if modelled_s > 0 and streaming_s < measured_s / 2:
-            ratios.setdefault((row.weights, row.matmul), []).append(measured_s / modelled_s)
+            ratios.setdefault(way_of(row), []).append(measured_s / modelled_s)
     times = {kind: statistics.median(values) for kind, values in ratios.items()}
     return times, statistics.median(times.values()) if times else 1.0
 
 
 def _peak_factors(
-    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: dict[str, Weights]
+    rows: Sequence[Measurement], sizes: ModelSizes, weights_of: WeightsOf, kernels: Kernels
 ) -> dict[str, float]:
     factors: dict[str, float] = {}
     for row in rows:
         if not row.ok or row.vram_peak_bytes is None or row.width * row.height == 0:
             continue
-        peaks = estimate(_as_plan(row), sizes, weights_of[row.model], on_gpu=True)
+        peaks = estimate(_as_plan(row), sizes, weights_of(row), on_gpu=True, kernels=kernels)
         # Both without fragmentation and context: the engine reports what it allocated.
         ratio = min(row.vram_peak_bytes / max(peaks.device.values()), _LARGEST_FACTOR)
         factors[row.residency] = max(ratio, factors.get(row.residency, 1.0))
@@ -154,11 +171,15 @@ def _as_plan(row: Measurement) -> Plan:
     """As much of the plan as memory and time depend on."""
     return Plan(
         model=row.model,
-        sampling=Sampling(max(1, row.steps)),
+        sampling=Sampling(max(1, row.steps), guidance_scale=5.0 if row.guided else 1.0),
         size=Size(row.width, row.height),
         frames=row.frames,
         weights=row.weights,
         matmul=row.matmul,
+        attention=row.attention,
+        sla_topk=row.sla_topk,
+        dense_references=row.dense_references,
+        caching=row.caching,
         residency=row.residency,
         blocks_resident=row.blocks_resident,
         text_on="cpu" if row.text_on == "cpu" else "device",

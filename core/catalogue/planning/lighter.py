@@ -12,18 +12,23 @@ from typing import Literal
 
 from core.catalogue.catalogue import Asset, Catalogue
 from core.catalogue.load import load_catalogue
-from core.catalogue.planning.abilities import FLOAT_FILES, VAE_TILES
+from core.catalogue.planning.abilities import AUTO, EIGHT_BIT, FLOAT_DTYPES, FLOAT_FILES, TRAINED, VAE_TILES
+from core.catalogue.planning.assets import pick, with_asset
+from core.catalogue.planning.attention import trained_ids
 from core.catalogue.planning.budget import Budget, budget_for
-from core.catalogue.planning.candidates import GOOD_TEXT, pick, with_asset, with_precision
+from core.catalogue.planning.candidates import GOOD_TEXT
 from core.catalogue.planning.context import Context
 from core.catalogue.planning.duration import speed_of
 from core.catalogue.planning.memory import stored_bytes, streamed_blocks
+from core.catalogue.planning.precision import FASTEST, with_precision
 from core.hardware import Machine
 from core.types import Plan, Size
 
 Kind = Literal["vram", "ram"]
 _SMALLER_SIZES = (Size(832, 480), Size(640, 368), Size(448, 256))
 _FEWEST_FRAMES = 5
+# Checkpoints of about the same size are no step.
+_SMALLER = 0.95
 # Less than this is no step.
 _WORTHWHILE_BYTES = 4 * 2**20
 
@@ -170,6 +175,7 @@ def _smaller_text(plan: Plan, context: Context) -> Iterator[_Rung]:
 
 def _costly_rungs(plan: Plan, context: Context, installed: Callable[[str], bool] | None) -> Iterator[_Rung]:
     """A smaller checkpoint, a smaller picture, a shorter clip."""
+    yield from _made_smaller(plan, context)
     yield from _smaller_checkpoints(plan, context, installed)
     for size in _SMALLER_SIZES:
         if size.area < plan.size.area:
@@ -186,25 +192,41 @@ def _smaller_checkpoints(
 ) -> Iterator[_Rung]:
     """Checkpoints of the same architecture with fewer bytes, the largest of them first."""
     model = context.catalogue.models[plan.model]
-    used = _checkpoint_bytes(context.catalogue.assets[plan.assets["transformer"]], plan, context)
+    used = _checkpoint_bytes(
+        context.catalogue.assets[plan.assets["transformer"]], plan, context, plan.weights
+    )
     found = []
     for other in context.catalogue.models.values():
-        if other.architecture != model.architecture or other.id == model.id:
+        trained = plan.attention not in TRAINED or trained_ids(other, context.catalogue)
+        if other.architecture != model.architecture or other.id == model.id or not trained:
             continue
         asset = pick(other.parts["transformer"], context)
         size = _checkpoint_bytes(asset, plan, context)
-        if size < used and (installed is None or installed(asset.id)):
+        if size < _SMALLER * used and (installed is None or installed(asset.id)):
             found.append((size, other, asset))
+    products = FASTEST if plan.matmul in EIGHT_BIT else "file"
     for _, other, asset in sorted(found, key=lambda one: -one[0]):
         changed = with_asset(replace(plan, model=other.id), "transformer", asset, context)
-        changed = with_precision(changed, asset, context, "auto")
+        changed = with_precision(changed, asset, context.budget, AUTO, products)
         yield _Rung(changed, f"The checkpoint is {other.title}.", keeps_quality=False)
 
 
-def _checkpoint_bytes(asset: Asset, plan: Plan, context: Context) -> int:
-    """In memory: float files all take 16 bits a weight."""
+def _made_smaller(plan: Plan, context: Context) -> Iterator[_Rung]:
+    """16-bit weights made 8-bit ones while they are read, where this GPU multiplies those as fast."""
+    asset = context.catalogue.assets[plan.assets["transformer"]]
+    if plan.weights not in FLOAT_DTYPES or not context.on_gpu:
+        return
+    changed = with_precision(plan, asset, context.budget, AUTO, FASTEST)
+    if changed.weights != plan.weights:
+        yield _Rung(changed, f"The weights are made {changed.weights} while they are read.", False)
+
+
+def _checkpoint_bytes(asset: Asset, plan: Plan, context: Context, weights: str = "") -> int:
+    """In memory: float files take 16 bits a weight, or 8 where their weights are made so."""
     parameters = context.sizes(plan.model).transformer_parameters
-    return 2 * parameters if asset.precision in FLOAT_FILES else asset.bytes_for_planning
+    if asset.precision not in FLOAT_FILES:
+        return asset.bytes_for_planning
+    return parameters if weights in EIGHT_BIT else 2 * parameters
 
 
 def _embedded(plan: Plan) -> Lighter | None:

@@ -16,6 +16,8 @@ from core.catalogue.catalogue import Asset, Catalogue
 from core.catalogue.planning import coefficients as c
 from core.catalogue.planning.abilities import FLOAT_DTYPES, FLOAT_FILES
 from core.catalogue.planning.caching import cached_bytes
+from core.catalogue.planning.forward_memory import activation_bytes, kept_bytes
+from core.catalogue.planning.kernels import UNKNOWN, Kernels
 from core.catalogue.planning.sizes import ModelSizes, token_count
 from core.geometry import POSE_CANVAS_AREA
 from core.types import Plan
@@ -84,13 +86,16 @@ def fragmentation(platform: str) -> float:
     return c.FRAGMENTATION if platform == "linux" else c.FRAGMENTATION_FIXED
 
 
-def estimate(plan: Plan, sizes: ModelSizes, weights: Weights, *, on_gpu: bool) -> Peaks:
+def estimate(
+    plan: Plan, sizes: ModelSizes, weights: Weights, *, on_gpu: bool, kernels: Kernels = UNKNOWN
+) -> Peaks:
     """Peaks of a 14B plan.
 
     Args:
         on_gpu: whether the device is a GPU; on a CPU everything counts as host memory.
+        kernels: of the GPU.
     """
-    device = _device_phases(plan, sizes, weights)
+    device = _device_phases(plan, sizes, weights, kernels)
     if not on_gpu:
         return Peaks({}, {phase: _host_base(plan, on_gpu) + used for phase, used in device.items()})
     host = {phase: _host_base(plan, on_gpu) for phase in device}
@@ -111,28 +116,8 @@ def plan_weights(plan: Plan, sizes: ModelSizes, catalogue: Catalogue) -> Weights
         text=stored_bytes(text, sizes.text_parameters),
         image=4 * sizes.image_parameters,
         vae=FLOAT_BYTES[plan.vae_dtype] * sizes.vae_parameters,
-        loras=0 if plan.weights in FLOAT_DTYPES else _lora_bytes(plan, catalogue),
+        loras=_lora_bytes(plan, catalogue) if has_live_loras(plan, catalogue) else 0,
     )
-
-
-def activation_bytes(sizes: ModelSizes, tokens: int, plan: Plan) -> float:
-    """Live tensors of one forward at its worst moment, conditions and dequantised weights included.
-
-    The worst moment of a block is the end of its attention, the feed-forward part, or the dequantising of the
-    largest layer, whichever is larger. Guidance branches run one after the other and add nothing.
-    """
-    narrow = plan.matmul != "float32"
-    base = c.WIDTHS_16_BIT if narrow else c.WIDTHS_32_BIT
-    ffn = c.FFN_BASE_WIDTHS_16_BIT if narrow else c.FFN_BASE_WIDTHS_32_BIT
-    widths = max(base, ffn + c.FFN_HIDDEN_TENSORS * sizes.ffn_dim / sizes.dim)
-    width_bytes = tokens * sizes.dim * (_16_BIT if narrow else 4)
-    total = widths * width_bytes
-    if plan.matmul == "int8":
-        total += tokens * sizes.ffn_dim * c.INT8_PRODUCT_BYTES
-    elif plan.weights not in FLOAT_DTYPES:
-        dequantising = sizes.largest_linear * c.DEQUANTISE_BYTES
-        total = max(total, c.WIDTHS_BESIDE_DEQUANTISING * width_bytes + dequantising)
-    return total + tokens * 4 * c.CONDITION_CHANNELS * 4
 
 
 def vae_bytes(sizes: ModelSizes, area: int, tile: int | None, dtype: str, *, decode: bool) -> float:
@@ -163,7 +148,14 @@ def stored_bytes(asset: Asset | None, parameters: int) -> int:
     return asset.bytes_for_planning or int(parameters * c.BITS.get(asset.precision, 8.0) / 8)
 
 
-def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights) -> dict[str, float]:
+def has_live_loras(plan: Plan, catalogue: Catalogue) -> bool:
+    """Whether LoRAs stay beside the weights; into those that are read as floats they are merged."""
+    asset = catalogue.assets.get(plan.assets.get("transformer", ""))
+    merged = plan.weights in FLOAT_DTYPES or (asset is not None and asset.precision in FLOAT_FILES)
+    return bool(plan.loras) and not merged
+
+
+def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights, kernels: Kernels) -> dict[str, float]:
     """Phase -> bytes where the device holds what the residency says."""
     area = plan.size.area
     encoders = weights.vae + weights.image
@@ -172,10 +164,13 @@ def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights) -> dict[str,
     text = weights.text + c.TEXT_ACTIVATION_BYTES if plan.text_on == "device" else 0
     around = transformer if together else 0
     tokens = token_count(plan.size, plan.frames)
-    activations = activation_bytes(sizes, tokens, plan) + cached_bytes(plan, tokens * sizes.dim)
+    kept = kept_bytes(sizes, tokens, plan) + cached_bytes(plan, tokens * sizes.dim)
+    activations = activation_bytes(sizes, tokens, plan, kernels) + kept
     encode, decode = (
         vae_bytes(sizes, area, plan.vae_tile, plan.vae_dtype, decode=decode) for decode in (False, True)
     )
+    if plan.decoder == "tiny":
+        decode = area * c.TINY_BYTES_PER_PIXEL * sizes.vae_width
     return {
         "text": around + encoders + max(text, _small(c.IMAGE_ACTIVATION_BYTES, sizes)),
         "encode": around + encoders + encode,
@@ -212,7 +207,8 @@ def _transformer(plan: Plan, sizes: ModelSizes, asset: Asset | None) -> tuple[in
         return size * parameters, size * sizes.other_parameters
     others = FLOAT_BYTES.get(plan.matmul, _16_BIT) * sizes.other_parameters
     by_bits = int(parameters * c.BITS.get(plan.weights, 8.0) / 8)
-    known = asset.bytes_for_planning - others if asset else 0
+    stored = asset is not None and asset.precision not in FLOAT_FILES
+    known = asset.bytes_for_planning - others if asset and stored else 0
     return (known if known > by_bits // 2 else by_bits), others
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from core.catalogue.planning.abilities import FLOAT_DTYPES
 from core.catalogue.planning.coefficients import GIB
 from core.catalogue.planning.context import Context
+from core.catalogue.planning.precision import made_eight_bit
 from core.types import Plan
 
 # Quality of the transformer's weights; equal numbers are told apart by time.
@@ -46,10 +47,13 @@ def ranked(choices: Sequence[Choice], context: Context, *, chosen_by_us: bool) -
 
     Args:
         chosen_by_us: whether the planner picks the checkpoint; float weights are streamed only for somebody
-            who named them, because a quantised checkpoint takes half the host memory and download.
+            who named them, because a quantised checkpoint takes half the host memory and download. For that,
+            too, a file of plain numbers is not fetched only to be made an 8-bit one.
     """
     if chosen_by_us and any(choice.tier < _FLOAT_TIER for choice in choices):
         choices = [choice for choice in choices if not _streams_floats(choice)]
+    if chosen_by_us:
+        choices = [one for one in choices if not _fetched_to_be_made(one.plan, context)] or choices
     fitting = [choice for choice in choices if choice.plan.fits]
     others = [choice for choice in choices if not choice.plan.fits]
 
@@ -71,6 +75,11 @@ def ranked(choices: Sequence[Choice], context: Context, *, chosen_by_us: bool) -
 
 def _streams_floats(choice: Choice) -> bool:
     return choice.tier == _FLOAT_TIER and choice.plan.residency == "streamed"
+
+
+def _fetched_to_be_made(plan: Plan, context: Context) -> bool:
+    asset = plan.assets["transformer"]
+    return made_eight_bit(plan, context.catalogue.assets[asset]) and not context.installed(asset)
 
 
 def _demoted(choice: Choice, choices: Sequence[Choice]) -> bool:

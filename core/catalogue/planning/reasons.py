@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from core.catalogue.planning import coefficients as c
-from core.catalogue.planning.abilities import FLOAT_DTYPES, FP8_CAPABILITY
+from core.catalogue.planning.abilities import EIGHT_BIT, FLOAT_DTYPES, FP8_CAPABILITY
 from core.catalogue.planning.budget import Budget
 from core.catalogue.planning.context import Context, over
-from core.catalogue.planning.duration import forwards
+from core.catalogue.planning.duration import computed_forwards
+from core.catalogue.planning.learning import way_of
+from core.catalogue.planning.precision import made_eight_bit
+from core.catalogue.planning.speed_reasons import NUMBERS, why_fast
 from core.types import Plan, Size
 
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
@@ -37,6 +40,7 @@ def reasons(plan: Plan, context: Context, settled: tuple[str, ...]) -> tuple[str
         summary(plan, context.budget, context.sizes(plan.model).layers),
         *settled,
         *_why_weights(plan, context),
+        *why_fast(plan, context.budget),
         *_why_residency(plan, context),
         _why_text(plan, context),
         *_why_tiles(plan),
@@ -119,9 +123,12 @@ def _why_weights(plan: Plan, context: Context) -> list[str]:
     if plan.weights in FLOAT_DTYPES:
         return [f"Weights and products in {plan.weights}, nothing quantised."]
     gpu = context.budget.gpu
-    words = {"fp8": "8-bit floats", "int8": "8-bit integers"}.get(plan.weights, plan.weights.upper())
-    if plan.matmul == "int8":
-        return [f"Weights as {words}; products in 8 bits as well."]
+    words = NUMBERS.get(plan.weights, plan.weights.upper())
+    asset = context.catalogue.assets[plan.assets["transformer"]]
+    if made_eight_bit(plan, asset):
+        return [f"Weights are made {words} while they are read from their {asset.precision} file."]
+    if plan.matmul in EIGHT_BIT:
+        return [f"Weights stay {words} in memory."]
     found = [f"Weights stay {words} in memory; products in {plan.matmul}."]
     if plan.weights == "fp8" and gpu is not None and (gpu.capability or (0, 0)) < FP8_CAPABILITY:
         found.append("This GPU has no 8-bit floats of its own, so they are converted in software.")
@@ -153,9 +160,9 @@ def _why_tiles(plan: Plan) -> list[str]:
 def _why_time(plan: Plan, context: Context) -> list[str]:
     if plan.time_s is None or context.speed is None:
         return []
-    count = forwards(plan.sampling)
+    count = round(computed_forwards(plan))
     each = seconds(context.forward_s(plan)) if context.forward_s(plan) >= 1 else "under 1 s"
-    learned = (plan.weights, plan.matmul) in context.learned.times or context.learned.time != 1.0
+    learned = way_of(plan) in context.learned.times or context.learned.time != 1.0
     source = "measured on this machine" if learned else context.speed.source
     words = f"About {seconds(plan.time_s)}: {count} forwards of {each}; the GPU's speed is {source}."
     return [words if context.on_gpu else words.replace("the GPU's speed", "the speed")]

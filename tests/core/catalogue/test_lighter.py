@@ -76,7 +76,9 @@ def test_video_memory_is_saved_without_a_loss_of_quality_first(catalogue: Catalo
 
 
 def test_tiles_come_where_the_autoencoder_is_the_peak(catalogue: Catalogue) -> None:
-    wanted = request(model=f"{PLAIN}-q4_k_m", overrides=Overrides(offload="streamed"), frames=5)
+    wanted = request(
+        model=f"{PLAIN}-q4_k_m", overrides=Overrides(offload="streamed", vae_dtype="float32"), frames=5
+    )
     first = plan(wanted, NATIVE_FRAMES, machine(24, 64), catalogue)
     first = replace(first, blocks_resident=0)
     step = lighter(first, "vram", machine(24, 64), catalogue)
@@ -85,7 +87,7 @@ def test_tiles_come_where_the_autoencoder_is_the_peak(catalogue: Catalogue) -> N
 
 
 def test_host_memory_is_saved_by_using_the_gpu_where_it_has_room(catalogue: Catalogue) -> None:
-    there = machine(16, 64)
+    there = machine(18, 64)
     first = plan(request(), NATIVE_FRAMES, there, catalogue)
     crowded = replace(first, blocks_resident=4)
     step = lighter(crowded, "ram", there, catalogue)
@@ -94,7 +96,7 @@ def test_host_memory_is_saved_by_using_the_gpu_where_it_has_room(catalogue: Cata
     assert step.plan.blocks_resident is not None
     assert step.plan.blocks_resident > 4
     assert step.plan.vram_peak_bytes is not None
-    assert step.plan.vram_peak_bytes <= 16 * GIB
+    assert step.plan.vram_peak_bytes <= 18 * GIB
 
 
 def test_a_step_for_host_memory_takes_no_unknown_video_memory(catalogue: Catalogue) -> None:

@@ -81,8 +81,15 @@ def test_the_real_model(model: str) -> None:
         {"condition_guidance_start": 0.8, "condition_guidance_end": 0.2},
         {"attention": "sla"},
         {"sla_topk": 0.1},
-        {"precision": "fp8"},
-        {"caching": "teacache"},  # not for the embedded model
+        {"dense_references": True},
+        {"attention": "sparse", "sla_topk": 0.0},
+        {"attention": "sparse", "sla_topk": 1.5},
+        {"attention": "sparse", "sla_topk": float("nan")},
+        {"attention": "sage", "sla_topk": 0.1},
+        {"attention": "sage", "precision": "float32"},
+        {"precision": "float16"},
+        {"decoder": "tiny"},
+        {"caching": "teacache"},  # turbo has 8 steps
         {"cache_threshold": 0.1},
         {"offload": "blocks"},
     ],

@@ -169,7 +169,7 @@ def test_motions(
         ["--size", "9000x9000"],
         ["--size", "1x1"],
         ["--device", "cuda:0"],
-        ["--sampler", "euler"],
+        ["--sampler", "heun"],
         ["--motion-kind", "dance"],
         ["--start", "3", "--end", "2"],
         ["--start", "-1"],

@@ -106,7 +106,7 @@ def test_measured_kernels_are_told() -> None:
         ((), "has no NVIDIA GPU"),
         (
             (replace(GPU, memory_bytes=80 * GIB, memory_free_bytes=None),),
-            "-fp16 runs on the GPU, about",
+            "-fp8 runs on the GPU, about",
         ),
         ((replace(GPU, memory_free_bytes=None),), "-fp8 runs on the GPU, one part at a time"),
         ((replace(GPU, memory_bytes=8 * GIB, uuid="GPU-2"), GPU), "runs partly on the GPU"),

@@ -63,8 +63,8 @@ def test_what_is_installed_goes_before_what_would_be_better(store: Store) -> Non
 def test_missing_files_are_named_with_the_command_that_gets_them(store: Store) -> None:
     with pytest.raises(BadCheckpoint) as caught:
         ready_plan(wanted(), 81, WIDE, store)
-    assert caught.value.action == f"Run `pirouette models get {PLAIN}-fp16`."
-    assert "full" in str(caught.value.value)
+    assert caught.value.action == f"Run `pirouette models get {PLAIN}-fp8`."
+    assert "half" in str(caught.value.value)
     install(store, "full", *COMPANIONS)
     with pytest.raises(BadCheckpoint) as caught:
         ready_plan(wanted(), 81, WIDE, store)
@@ -91,7 +91,7 @@ def test_trying_anyway_renders_what_does_not_fit(store: Store) -> None:
 def test_a_checkpoint_that_fits_is_asked_for_where_the_installed_one_does_not(store: Store) -> None:
     install(store, "full", *COMPANIONS, "light")
     with pytest.raises(BadCheckpoint) as caught:
-        ready_plan(wanted(), 81, NARROW, store)
+        ready_plan(wanted(preset="reference"), 81, NARROW, store)
     assert caught.value.action == f"Run `pirouette models get {PLAIN}-fp8`."
 
 
