@@ -83,6 +83,7 @@ def evaluate(options: argparse.Namespace) -> int:
         device=options.device,
         download=options.download,
         guidance=options.guidance,
+        version=options.suite,
     )
 
 

@@ -10,23 +10,34 @@ import torch
 from torch import Tensor
 
 RESAMPLES = 2000
-# Name in results.json, heading of the table, decimals.
-COLUMNS = (
+# Name in results.json, heading of the table, decimals. First what rewards blur, then what does not.
+CLOSENESS = (
     ("psnr", "PSNR", 2),
     ("psnr_body", "body", 2),
     ("ssim", "SSIM", 3),
     ("psnr_frame0", "frame0", 2),
     ("iou", "IoU", 3),
     ("joint_error", "jerr", 2),
-    ("pck", "PCK4", 3),
+    ("pck", "PCK", 3),
+)
+NATURALNESS = (
     ("sharpness_body", "sharp.b", 2),
     ("sharpness", "sharp", 2),
     ("flicker", "flicker", 2),
+    ("flicker_body", "flick.b", 2),
+    ("flicker_scene", "flick.s", 2),
+    ("colour", "colour", 2),
 )
+COLUMNS = CLOSENESS + NATURALNESS
+# Of all clips together; there is none of one clip.
+DISTANCES = (("frechet_pictures", "FD.pic", 3), ("frechet_windows", "FD.win", 3))
 NOTE = """\
 Pictures 1 to the last; means over the clips, below each the half width of its 95 % bootstrap interval. PSNR,
-body and frame0 in dB; jerr in pixels of a 192-row picture; sharp.b (body), sharp and flicker are ratios to
-the truth, best near 1. PSNR, IoU and jerr reward blur: read them together with the sharpness."""
+body and frame0 in dB; jerr in pixels of a 192-row picture; PCK within 2 % of the height. PSNR, IoU and jerr
+reward blur: read them together with the second table. There sharp.b (body), sharp and flicker are ratios to
+the truth, best near 1; flick.b (body), flick.s (elsewhere: unsteadiness against the truth) and colour (of
+the limbs) are grey levels, best near 0. FD.pic and FD.win are Frechet distances of single pictures and of
+8-picture windows, their bias taken off; they compare only on the same clips and feature network."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,15 @@ def figure(values: Tensor, resamples: int = RESAMPLES) -> Figure:
 
 @dataclass
 class Row:
-    """One variant: per-clip values by measure, in the order of the clips; grows while the suite runs."""
+    """One variant: per-clip values by measure, in the order of the clips; grows while the suite runs.
+
+    ``overall`` are figures of all clips together.
+    """
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
+    overall: dict[str, Figure] = field(default_factory=dict)
 
     def add(self, measures: dict[str, Tensor], without: Iterable[str] = ()) -> None:
         """Append the clips' measures, [B] each."""
@@ -64,7 +79,7 @@ class Row:
 
     def figures(self) -> dict[str, Figure]:
         """Mean and interval of each measure."""
-        return {name: figure(torch.tensor(values)) for name, values in self.values.items()}
+        return {name: figure(torch.tensor(values)) for name, values in self.values.items()} | self.overall
 
     def to_json(self) -> dict[str, Any]:
         """For results.json."""
@@ -93,14 +108,19 @@ class Report:
         }
 
     def table(self) -> str:
-        """For people: means, and below each the half width of its interval."""
+        """For people: two tables of means, and below each mean the half width of its interval."""
+        distances = DISTANCES if any(row.overall for row in self.rows) else ()
+        return "\n".join([*self._lines(CLOSENESS), "", *self._lines(NATURALNESS + distances), "", NOTE])
+
+    def _lines(self, columns: tuple[tuple[str, str, int], ...]) -> list[str]:
         width = max(len(row.name) for row in self.rows)
-        lines = [" " * width + "".join(f"{heading:>9}" for _, heading, _ in COLUMNS)]
+        lines = [" " * width + "".join(f"{heading:>9}" for _, heading, _ in columns)]
         for row in self.rows:
             figures = row.figures()
-            lines.append(row.name.ljust(width) + "".join(_mean(figures.get(n), d) for n, _, d in COLUMNS))
-            lines.append(" " * width + "".join(_half_width(figures.get(n), d) for n, _, d in COLUMNS))
-        return "\n".join([*lines, "", NOTE])
+            if any(name in figures for name, _, _ in columns):
+                lines.append(row.name.ljust(width) + "".join(_mean(figures.get(n), d) for n, _, d in columns))
+                lines.append(" " * width + "".join(_half_width(figures.get(n), d) for n, _, d in columns))
+        return lines
 
 
 def _mean(value: Figure | None, decimals: int) -> str:

@@ -8,11 +8,14 @@ from dataclasses import replace
 from json import dumps
 from pathlib import Path
 
+import torch
+
 from core.catalogue.entries import entry, mini_folder
 from core.engine.determinism import make_deterministic
 from core.engine.machine import pick_device
 from core.engine.models.mini import load_mini
 from core.errors import BadSetting
+from core.evaluation.features import Features, features_file
 from core.evaluation.suite_clips import make_suite
 from core.evaluation.suite_run import SuiteRun
 from core.media.disk import check_output, written_beside
@@ -37,6 +40,7 @@ def evaluate(
     device: str = "auto",
     download: bool = False,
     guidance: bool = False,
+    version: int | None = None,
 ) -> int:
     """Run the suite and print its table; returns the exit code 0.
 
@@ -51,9 +55,10 @@ def evaluate(
         device: ``auto``, ``cpu`` or ``cuda:UUID``.
         download: fetch the wheel first when it is missing.
         guidance: one more row with condition guidance.
+        version: which suite, 1 or 2; None for the one that fits the model's size.
 
     Raises:
-        BadSetting: another model, no clips or no steps.
+        BadSetting: another model, no clips, no steps or no such suite.
         BadInput: the recorded motion is missing.
         BadCheckpoint: the model cannot be loaded.
         DiskError: ``out`` cannot be written.
@@ -64,15 +69,27 @@ def evaluate(
     bundle = load_mini(mini_folder(), pick_device(device))
     if download and not synthetic:
         motion_source = fetch_motion_source()
-    suite = make_suite(bundle.spec, synthetic=synthetic, clips=clips, motion_source=motion_source)
-    run = SuiteRun(suite, bundle, samplings(steps, guidance=guidance), out)
-    report = run.report(model, {"weights": digests(mini_folder())})
+    suite = make_suite(
+        bundle.spec, synthetic=synthetic, clips=clips, motion_source=motion_source, version=version
+    )
+    network = shipped_features(next(bundle.transformer.parameters()).device)
+    run = SuiteRun(suite, bundle, samplings(steps, guidance=guidance), out, network)
+    about = {"weights": digests(mini_folder())}
+    if network is not None:
+        about["features"] = digests(features_file().parent)
+    report = run.report(model, about)
     with written_beside(out / "results.json") as beside:
         beside.write_text(dumps(report.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(report.table(), file=sys.stderr if json else sys.stdout)
     if json:
         print(dumps(report.to_json(), allow_nan=False))
     return 0
+
+
+def shipped_features(device: torch.device) -> Features | None:
+    """The feature network where one is shipped; without it there are no Frechet distances."""
+    path = features_file()
+    return Features.load(path, device) if path.is_file() else None
 
 
 def _check(model: str, clips: int | None, steps: int | None) -> None:

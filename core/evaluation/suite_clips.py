@@ -1,7 +1,9 @@
 """Which clips a suite consists of.
 
-Clip i of a suite depends on the suite's seed and i alone: fewer clips are the beginning of the whole suite.
-Clips are always drawn on the CPU, so that the suite is the same whatever the model runs on.
+Suite 1 is of the first recipe of clips, for models of 192 x 192 pixels; suite 2 of the second, whose
+characters, choreographies and recorded motions nothing was trained on. Clip i of a suite depends on the
+suite's seed and i alone: fewer clips are the beginning of the whole suite. Clips are always drawn on the CPU,
+so that the suite is the same whatever the model runs on.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from core.engine.interfaces import ModelSpec
+from core.errors import BadSetting
+from core.evaluation.metrics import PCK_PIXELS, PCK_SHARE_PIXELS
 from core.geometry import VAE_STRIDE, latent_size
 from core.training.clips import ClipRecipe, Clips, make_clips
 from core.training.motion import Bank, load_bank
@@ -19,13 +23,17 @@ from core.training.motion_source import find_motion_source
 # Far from the seeds that training draws from; each clip adds its number.
 HELD_OUT_SEED = 7_001_000_000
 SYNTHETIC_SEED = 7_002_000_000
+SECOND = 10_000_000
+"""Added to suite 1's seeds for suite 2's."""
 CLIPS = 64
 MISALIGNED = 0.30
+VERSIONS = (1, 2)
+FIRST_AREA = 192 * 192
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Which clips: ``bank`` None means our own motions only."""
+    """Which clips: ``bank`` None means our own motions only; in suite 2 it moves every second clip."""
 
     name: str
     seed: int
@@ -33,33 +41,62 @@ class Suite:
     recipe: ClipRecipe
     bank: Bank | None
 
+    @property
+    def version(self) -> int:
+        """1 or 2, that of the recipe."""
+        return self.recipe.version
+
+    @property
+    def pck_pixels(self) -> float:
+        """How far a joint may be off, in pixels of a 192-row picture."""
+        return PCK_PIXELS if self.version == 1 else PCK_SHARE_PIXELS
+
     def clip_seed(self, index: int) -> int:
         """The seed of a clip, and of the noise that it is rendered from."""
         return self.seed + index
 
     def clip(self, index: int, *, negatives: bool = False) -> Clips:
         """Clip ``index`` as a batch of one."""
-        return make_clips(self.clip_seed(index), 1, self.recipe, self.bank, negatives=negatives)
+        bank = None if self.version > 1 and index % 2 else self.bank
+        return make_clips(self.clip_seed(index), 1, self.recipe, bank, negatives=negatives)
 
     def about(self) -> dict[str, Any]:
         """For results.json."""
         motions = "generated" if self.bank is None else list(self.bank.names)
         return {
             "name": self.name,
+            "suite": self.version,
             "seed": self.seed,
             "clips": self.clips,
             "motions": motions,
+            "pck_pixels": self.pck_pixels,
             **asdict(self.recipe),
         }
 
 
 def make_suite(
-    spec: ModelSpec, *, synthetic: bool, clips: int | None = None, motion_source: Path | None = None
+    spec: ModelSpec,
+    *,
+    synthetic: bool,
+    clips: int | None = None,
+    motion_source: Path | None = None,
+    version: int | None = None,
 ) -> Suite:
-    """The suite at the model's own size; raises ``BadInput`` when the recorded motion is missing."""
+    """The suite at the model's own size; without a version the one that fits that size.
+
+    Raises:
+        BadInput: the recorded motion is missing.
+        BadSetting: there is no such version.
+    """
+    if version not in (None, *VERSIONS):
+        raise BadSetting(f"There is no suite {version}.", value=version, limit="1 or 2")
+    version = version or (1 if spec.native_area <= FIRST_AREA else 2)
     height, width = (side * VAE_STRIDE for side in latent_size(1, 1, spec.native_area))
-    recipe = ClipRecipe(height, width, spec.native_frames, misaligned=MISALIGNED, augment=False)
+    recipe = ClipRecipe(
+        height, width, spec.native_frames, misaligned=MISALIGNED, augment=False, version=version
+    )
+    later = SECOND if version > 1 else 0
     if synthetic:
-        return Suite("synthetic", SYNTHETIC_SEED, clips or CLIPS, recipe, None)
+        return Suite("synthetic", SYNTHETIC_SEED + later, clips or CLIPS, recipe, None)
     bank = load_bank(find_motion_source(motion_source)).only(held_out=True)
-    return Suite("held-out", HELD_OUT_SEED, clips or CLIPS, recipe, bank)
+    return Suite("held-out", HELD_OUT_SEED + later, clips or CLIPS, recipe, bank)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
+from core.engine.loading.int8_rows import save_int8_rows
 from core.engine.models.mini import load_mini, write_random_mini
 from core.errors import BadInput, BadSetting
-from core.evaluation.results import COLUMNS
+from core.evaluation.features import Features
+from core.evaluation.results import COLUMNS, DISTANCES
 from core.evaluation.sheets import columns, draw_sheet
 from core.evaluation.suite import evaluate, samplings
-from core.evaluation.suite_clips import CLIPS, make_suite
+from core.evaluation.suite_clips import CLIPS, SYNTHETIC_SEED, make_suite
 from core.media.probe import probe_video
 from core.training.motion import WHEEL_FOLDER
 
@@ -47,9 +50,13 @@ def run(capsys: pytest.CaptureFixture[str], out: Path, clips: int, **options: An
 
 @pytest.mark.usefixtures("tiny")
 def test_synthetic_suite_is_complete_and_repeatable(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
+    network = tmp_path / "features" / "features.safetensors"
+    network.parent.mkdir()
+    save_int8_rows(Features().state_dict(), network)
+    monkeypatch.setattr("core.evaluation.suite.features_file", lambda: network)
     found = run(capsys, out, 2, guidance=True)
     assert json.loads((out / "results.json").read_text(encoding="utf-8")) == found
     rows = {row["name"]: row for row in found["rows"]}
@@ -60,7 +67,12 @@ def test_synthetic_suite_is_complete_and_repeatable(
         "2 steps",
         "2 steps, pose guidance",
     ]
-    assert set(rows["2 steps"]["figures"]) == {name for name, _, _ in COLUMNS}
+    columns_found = set(rows["2 steps"]["figures"])
+    assert columns_found == {name for name, _, _ in (*COLUMNS, *DISTANCES)}
+    assert "frechet_pictures" not in rows["2 steps"]["clips"]
+    assert rows["VAE reconstruction"]["figures"]["frechet_windows"]["mean"] < 1e6
+    assert found["suite"]["suite"] == 1
+    assert set(found["suite"]["features"]) == {"features.safetensors"}
     assert rows["2 steps"]["settings"]["shift"] == 3.0
     assert set(found["suite"]["weights"]) == {"config.json", "transformer.safetensors", "vae.safetensors"}
     assert found["files"] == ["clip_0.mp4", "clip_1.mp4", "sheet_0.png"]
@@ -71,6 +83,40 @@ def test_synthetic_suite_is_complete_and_repeatable(
     assert fewer["clips"] == found["clips"][:1]
     for row in fewer["rows"]:
         assert row["clips"] == {name: values[:1] for name, values in rows[row["name"]]["clips"].items()}
+
+
+# Per clip: mean of each picture's channel in the video and in the skeletons, pixels of the person, sum of the
+# joints' coordinates, misaligned. Written down with the code that measured the first weights.
+FIRST_SUITE = (
+    ((109.764, 95.887, 107.919), (12.438, 15.197, 8.087), 2117, 5283.29, True),
+    ((68.088, 100.558, 97.574), (11.435, 14.783, 8.32), 2310, 4771.2, False),
+)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_suite_1_is_drawn_as_ever(tiny: Path, index: int) -> None:
+    suite = make_suite(load_mini(tiny).spec, synthetic=True)
+    assert (suite.version, suite.seed, suite.pck_pixels) == (1, SYNTHETIC_SEED, 4.0)
+    clip, (video, pose, person, joints, misaligned) = suite.clip(index), FIRST_SUITE[index]
+    assert clip.video.float().mean((0, 2, 3, 4)).tolist() == pytest.approx(video, abs=0.05)
+    assert clip.pose.float().mean((0, 2, 3, 4)).tolist() == pytest.approx(pose, abs=0.05)
+    assert int(clip.mask.sum()) == pytest.approx(person, abs=5)
+    assert float(clip.joints.sum()) == pytest.approx(joints, abs=0.5)
+    assert bool(clip.misaligned[0]) == misaligned
+
+
+def test_the_suite_fits_the_model(tiny: Path) -> None:
+    spec = load_mini(tiny).spec
+    large = replace(spec, native_area=256 * 256, native_frames=33)
+    assert make_suite(large, synthetic=True).version == 2
+    assert make_suite(large, synthetic=True, version=1).version == 1
+    second = make_suite(spec, synthetic=True, version=2)
+    assert second.about()["suite"] == second.about()["version"] == 2
+    assert second.pck_pixels == pytest.approx(0.02 * 192)
+    assert second.seed != SYNTHETIC_SEED
+    assert (second.recipe.height, second.recipe.augment) == (64, False)
+    with pytest.raises(BadSetting):
+        make_suite(spec, synthetic=True, version=3)
 
 
 @pytest.mark.usefixtures("tiny")
