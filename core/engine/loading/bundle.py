@@ -55,9 +55,7 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
     hooks.check()
     hooks.on_progress(Progress("load", 0, 1))
     if plan.model == "mini":
-        from core.engine.models.mini import load_mini
-
-        return load_mini(mini_folder(), device)
+        return _mini(plan, device)
     architecture = architecture_of(plan.model)
     sizes = sizes or sizes_of(architecture)
     precision = Precision.of(plan)
@@ -69,6 +67,24 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
         hooks.check()
         open_checkpoint(files[role])
     bundle = _assemble(plan, device, hooks, sizes, files, transformer, model_spec(plan.model, architecture))
+    return _accelerated(bundle, plan, device, precision)
+
+
+def _mini(plan: Plan, device: torch.device) -> ModelBundle:
+    """The embedded model; in float32 with plain attention it is the reference, so nothing is accelerated."""
+    from core.engine.models.mini import load_mini
+
+    precision = Precision.of(plan)
+    if precision.keep_quantised and precision.quantise is None:
+        raise BadSetting(
+            f"The embedded model's weights cannot stay {plan.weights} with products in {plan.matmul}.",
+            value=f"{plan.weights}, {plan.matmul}",
+            limit=", ".join((*DTYPES, *NARROW)),
+            action="Choose a float precision, or fp8 or int8 for weights and products alike.",
+        )
+    bundle = load_mini(mini_folder(), device, precision.dtype, precision.quantise)
+    if precision.dtype == torch.float32 and plan.attention in ("sdpa", "auto"):
+        return bundle
     return _accelerated(bundle, plan, device, precision)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from core.engine.interfaces import ModelBundle, ModelSpec
+from core.engine.linear.narrowing import NarrowKind, narrow_module
 from core.engine.loading.int8_rows import load_state, save_int8_rows
 from core.engine.models.config import TransformerConfig
 from core.engine.models.mini_encoders import CLIP_DIM, TEXT_DIM, TEXT_LEN, PatchImageEncoder, WordHashEncoder
@@ -67,8 +68,23 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_mini(folder: Path, device: torch.device | str = "cpu") -> ModelBundle:
-    """The embedded model in float32 on ``device``; raises ``BadCheckpoint`` when a file is damaged."""
+def load_mini(
+    folder: Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    quantise: NarrowKind | None = None,
+) -> ModelBundle:
+    """The embedded model on ``device``; its VAE is float32 whatever the transformer is.
+
+    Args:
+        folder: with its files.
+        device: of all parts.
+        dtype: of the transformer's weights; 16-bit ones compute under autocast.
+        quantise: what the linear layers of the transformer's blocks become, out of the float32 weights.
+
+    Raises:
+        BadCheckpoint: a file is damaged.
+    """
     config = read_config(folder)
     transformer = SteadyDancerTransformer(TransformerConfig.from_dict(config["transformer"]))
     vae = MiniVAE(MiniVAEConfig.from_dict(config["vae"]))
@@ -82,6 +98,9 @@ def load_mini(folder: Path, device: torch.device | str = "cpu") -> ModelBundle:
                 action="Reinstall Pirouette.",
             ) from error
         module.to(device).eval().requires_grad_(False)
+    if quantise:
+        narrow_module(transformer, quantise)
+    transformer.to(dtype)
     return ModelBundle(
         model_spec(config),
         transformer,
