@@ -11,7 +11,6 @@ from torch import Tensor
 from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig, group_pictures, ungroup_pictures
 from core.errors import Cancelled
 
-
 FIRST = MiniVAEConfig(8, 12, 2, 8, 12, 2)
 SECOND = replace(FIRST, decoder_half=8, decoder_half_blocks=2, previous_share=0.25)
 
