@@ -96,6 +96,8 @@ class Report:
     clips: list[dict[str, Any]]
     rows: list[Row]
     files: list[str]
+    bars: list[dict[str, Any]] = field(default_factory=list)
+    """What the model should reach: name, least, mean, reached, and a line for people."""
 
     def to_json(self) -> dict[str, Any]:
         """For results.json and ``--json``."""
@@ -105,12 +107,14 @@ class Report:
             "clips": self.clips,
             "rows": [row.to_json() for row in self.rows],
             "files": self.files,
+            "bars": self.bars,
         }
 
     def table(self) -> str:
         """For people: two tables of means, and below each mean the half width of its interval."""
         distances = DISTANCES if any(row.overall for row in self.rows) else ()
-        return "\n".join([*self._lines(CLOSENESS), "", *self._lines(NATURALNESS + distances), "", NOTE])
+        tables = [*self._lines(CLOSENESS), "", *self._lines(NATURALNESS + distances), "", NOTE]
+        return "\n".join([*tables, *([""] if self.bars else []), *(bar["line"] for bar in self.bars)])
 
     def _lines(self, columns: tuple[tuple[str, str, int], ...]) -> list[str]:
         width = max(len(row.name) for row in self.rows)

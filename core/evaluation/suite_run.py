@@ -16,6 +16,7 @@ from torch import Tensor
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.pipeline import decode, generate
+from core.evaluation.bars import bars
 from core.evaluation.feature_sets import TRUTH, FeatureSets
 from core.evaluation.features import Features
 from core.evaluation.metrics import Truth, measure, psnr
@@ -74,7 +75,12 @@ class SuiteRun:
             for name, figures in self._sets.distances().items():
                 self._rows[name].overall |= figures
         about = {**suite.about(), "prompt": PROMPT, "device": self._device.type, **about}
-        return Report(model, about, facts, list(self._rows.values()), self._files)
+        rows = list(self._rows.values())
+        return Report(model, about, facts, rows, self._files, self._bars() if suite.version > 1 else [])
+
+    def _bars(self) -> list[dict[str, Any]]:
+        generated = [self._rows[name] for name in self._samplings]
+        return [bar.to_json() for bar in bars(self._rows[REPEAT], self._rows[RECONSTRUCTION], generated)]
 
     def _measured(self, clip: Clips, seed: int) -> dict[str, Pictures]:
         """Render one clip every way and add its measures; returns the pictured videos [F, H, W, 3]."""
