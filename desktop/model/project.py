@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core.codec import from_data, to_data
 from core.errors import BadInput
-from core.media.disk import written_beside
+from core.media.disk import exists, written_beside
 from core.types import Lora
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts
@@ -98,25 +98,17 @@ def load_project(path: Path) -> Project:
 def missing_files(draft: Draft) -> tuple[Path, ...]:
     """Inputs that are not where the draft says, in the order of its fields."""
     given = [getattr(draft, name) for name in _FILES] + [Path(lora.path) for lora in draft.loras]
-    return tuple(dict.fromkeys(path for path in given if path is not None and not is_there(path)))
-
-
-def is_there(path: Path) -> bool:
-    """A path that one may not look at, or that is none, leads to nothing."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
+    return tuple(dict.fromkeys(path for path in given if path is not None and not exists(path)))
 
 
 def relinked(draft: Draft, missing: Path, found: Path) -> Draft:
     """The draft with one missing file replaced; others that are missing are looked for beside it."""
 
     def look(path: Path | None) -> Path | None:
-        if path is None or is_there(path):
+        if path is None or exists(path):
             return path
         beside = found.parent / path.name
-        return found if path == missing else beside if is_there(beside) else path
+        return found if path == missing else beside if exists(beside) else path
 
     values: dict[str, Any] = {name: look(getattr(draft, name)) for name in _FILES}
     loras = tuple(replace(lora, path=str(look(Path(lora.path)))) for lora in draft.loras)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.catalogue.demo import demo_characters, demo_motions
 from core.errors import PirouetteError
+from core.media.disk import exists
 from core.settings import places, queue_folder
 from desktop.model.draft import Draft
 from desktop.model.library_items import (
@@ -138,7 +139,7 @@ class Library(QObject):
         """See which files are there: at the start, and when the user comes back to the window."""
         paths = [path for kind in KINDS for path in self._recent[kind]]
         self._background.run(
-            lambda: frozenset(path for path in paths if not _is_there(path)),
+            lambda: frozenset(path for path in paths if not exists(path)),
             self._on_missing,
             latest="library-missing",
         )
@@ -185,10 +186,3 @@ class Library(QObject):
 
     def _on_saved(self, recent: Recent) -> None:
         self._saved = recent
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False  # a name too long, or a drive that is gone

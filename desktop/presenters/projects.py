@@ -12,6 +12,7 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from core.errors import BadInput, PirouetteError
+from core.media.disk import exists
 from core.settings import places
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts
@@ -19,7 +20,6 @@ from desktop.model.project import (
     SUFFIX,
     Project,
     ResultFile,
-    is_there,
     load_project,
     missing_files,
     relinked,
@@ -95,7 +95,7 @@ class Projects(QObject):
     @property
     def recent(self) -> list[Path]:
         """Projects opened or saved lately that are still there, the latest first."""
-        return [path for path in self._settings.paths(_RECENT) if is_there(path)]
+        return [path for path in self._settings.paths(_RECENT) if exists(path)]
 
     def keep_own(self, draft: Callable[[], Draft]) -> None:
         """Where the user's draft is, while the document shows the settings of a queued job."""

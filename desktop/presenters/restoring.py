@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import BadInput
+from core.media.disk import exists
 from core.settings import queue_folder
 from core.types import Lora, MediaInput, RenderRequest, Trim
 from desktop.model.diff import INPUTS, FoundSettings, MissingInput
@@ -82,14 +83,14 @@ class _Finder:
         own = [path for path in self._listed if path.name == name]
         copies = [] if sha256 is None or not sha256.isalnum() else [queue_folder() / "inputs" / sha256 / name]
         for path in (*own, self._folder / name, *copies):
-            if _exists(path):
+            if exists(path):
                 yield path
 
     def _of_kind(self, name: str) -> Iterator[Path]:
         left_bytes = _MOST_HASHED_BYTES
         alike = [path for path in self._listed if path.suffix == Path(name).suffix and path.name != name]
         for path in alike[:_MOST_HASHED]:
-            if _exists(path) and path.is_file():
+            if exists(path) and path.is_file():
                 left_bytes -= path.stat().st_size
                 if left_bytes < 0:
                     return
@@ -112,10 +113,3 @@ def _trim(trim: Trim) -> Trim:
 def _bare(path: str) -> str:
     """The name only: a result never says where to look."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].replace("\0", "")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
