@@ -14,6 +14,7 @@ from core.catalogue.measurements import Measurements
 from core.catalogue.planner import plans
 from core.catalogue.presets import parse_size
 from core.catalogue.store import open_store
+from core.cli import speed_options
 from core.cli.console import print_json
 from core.codec import to_data
 from core.errors import BadSetting
@@ -66,8 +67,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--model", default="steadydancer-14b", metavar="ID")
     parser.add_argument("--preset", default="turbo", metavar="P")
     parser.add_argument("--steps", type=int, metavar="N")
-    parser.add_argument("--precision", metavar="P", help="as for render")
-    parser.add_argument("--offload", metavar="O", help="as for render")
+    speed_options.add_speed(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:UUID")
     parser.add_argument("--json", action="store_true", help="is what it always prints")
 
@@ -87,7 +87,7 @@ def plan(options: argparse.Namespace) -> int:
         preset=options.preset,
         size=parse_size(options.size) if options.size else None,
         frames=options.frames,
-        overrides=Overrides(steps=options.steps, precision=options.precision, offload=options.offload),
+        overrides=Overrides(steps=options.steps, **speed_options.speed_overrides(options)),
         device=options.device,
     )
     store = None if imagined else open_store()

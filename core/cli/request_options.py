@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final, get_args
 
-from core.catalogue.planning import abilities
 from core.catalogue.presets import parse_size
-from core.cli import pose_options
+from core.cli import pose_options, speed_options
 from core.errors import BadSetting
 from core.types import (
     MODEL_IDS,
@@ -57,10 +56,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "shift": ("overrides", "shift"),
     "sound": ("sound_from",),
     "lora": ("loras",),
-    "precision": ("overrides", "precision"),
-    "offload": ("overrides", "offload"),
-    "caching": ("overrides", "caching"),
-    "cache_threshold": ("overrides", "cache_threshold"),
+    **{name: ("overrides", name) for name in speed_options.FIELDS},
     "try_anyway": ("try_anyway",),
 }
 
@@ -104,7 +100,11 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--condition-guidance", type=float, metavar="K", help="strength of the pose; 0 is off"
     )
-    parser.add_argument("--sampler", choices=get_args(Sampler))
+    parser.add_argument(
+        "--sampler",
+        choices=get_args(Sampler),
+        help="unipc suits all weights, euler distilled LoRAs, rcm their own",
+    )
     parser.add_argument("--shift", type=float, help="flow shift")
     parser.add_argument("--sound", metavar="CLIP", help="take the sound from this clip (default: the motion)")
     parser.add_argument("--no-sound", action="store_true", help="leave the driving clip's sound out")
@@ -115,15 +115,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[:STRENGTH]",
         help="a LoRA, strength 1 unless given",
     )
-    parser.add_argument("--precision", choices=abilities.CHOICES["14b"]["precision"], help="of the products")
-    parser.add_argument(
-        "--offload", choices=abilities.CHOICES["14b"]["offload"], help="how the GPU's memory is saved"
-    )
-    caches = abilities.CHOICES["14b"]["caching"]
-    parser.add_argument("--caching", choices=caches, help="leaves out steps that change little")
-    parser.add_argument(
-        "--cache-threshold", type=float, metavar="T", help="how much change is left out; 0 is none"
-    )
+    speed_options.add_speed(parser)
     parser.add_argument(
         "--try-anyway", action="store_true", help="render although the plan does not fit this machine"
     )
@@ -166,10 +158,7 @@ def request_of(options: argparse.Namespace, reference: str, motion: str, output:
             shift=options.shift,
             guidance_scale=options.guidance,
             condition_guidance_scale=options.condition_guidance,
-            precision=options.precision,
-            offload=options.offload,
-            caching=options.caching,
-            cache_threshold=options.cache_threshold,
+            **speed_options.speed_overrides(options),
         ),
         loras=tuple(parse_lora(text) for text in options.lora),
         device=options.device,

@@ -60,7 +60,7 @@ def why_decoder(plan: Plan) -> tuple[str, ...]:
 
 def _sparse(plan: Plan) -> str:
     """The sentence about a kind that leaves out keys."""
-    share = f"{plan.sla_topk or 0.0:.0%}"
+    share = f"{100 * (plan.sla_topk or 0.0):.3g} %"
     whole = "; the reference frames are kept whole" if plan.dense_references else ""
     if plan.attention not in TRAINED:
         return (

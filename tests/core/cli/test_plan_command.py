@@ -144,3 +144,38 @@ def test_loras_on_the_command_line() -> None:
     assert parse_lora("a.safetensors:0.5") == Lora("a.safetensors", 0.5)
     assert parse_lora("C:\\a.safetensors") == Lora("C:\\a.safetensors", 1.0)
     assert parse_lora("C:\\a.safetensors:-1") == Lora("C:\\a.safetensors", -1.0)
+
+
+def test_how_it_is_computed_can_be_asked(planned: Any) -> None:
+    card = ("--vram", "24GiB", "--ram", "64GiB", "--capability", "8.9")
+    sparse = ("--attention", "sparse", "--sla-topk", "0.2", "--no-dense-references")
+    other = ("--precision", "fp8", "--vae-dtype", "float32", "--decoder", "tiny")
+    made = planned(*card, *sparse, *other)["plan"]
+    assert (made["attention"], made["sla_topk"], made["dense_references"]) == ("sparse", 0.2, False)
+    assert (made["weights"], made["matmul"], made["vae_dtype"], made["decoder"]) == (
+        "fp8",
+        "fp8",
+        "float32",
+        "tiny",
+    )
+    cached = planned(*card, "--preset", "quality", "--caching", "teacache", "--cache-threshold", "0.1")
+    assert (cached["plan"]["caching"], cached["plan"]["cache_threshold"]) == ("teacache", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--attention", "sagesla"), "sparse"),
+        (("--precision", "fp8", "--capability", "8.6"), "8.9"),
+        (("--attention", "sage", "--vram", "0"), "NVIDIA GPU"),
+        (("--sla-topk", "0.1"), "sparse"),
+        (("--caching", "taylor"), "10"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    card = ("--vram", "24GiB", "--ram", "64GiB", "--capability", "8.9")
+    assert main(["plan", *card, *arguments, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert words in f"{error['message']} {error['limit']} {error['action']}"
