@@ -132,12 +132,9 @@ def carried(points: Floats, seen: np.ndarray[tuple[int, int], np.dtype[np.bool_]
 
 def _matrix(seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], fitted: Fit) -> Floats:
     """[18, 18]: new joints from old ones."""
-    units = np.eye(JOINTS)
-    hands = np.zeros((2, 21, 2))
-    columns = [
-        carry(Figure(units[:, at : at + 2], seen), hands, fitted.scales)[0] for at in range(0, JOINTS, 2)
-    ]
-    return np.concatenate(columns, axis=1)
+    # Positions of 18 numbers instead of two: each joint's place says what share it has of every joint's.
+    units, hands = np.eye(JOINTS), np.zeros((2, 21, JOINTS))
+    return carry(Figure(units, seen), hands, fitted.scales)[0]
 
 
 def bridge_weights(aligned_points: Aligned, reference: Found, height: int, width: int) -> Tensor:
