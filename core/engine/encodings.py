@@ -75,7 +75,8 @@ def encodings_of(
 ) -> Encodings:
     """The cache for the encoders of ``bundle`` as ``plan`` has them compute on ``device``."""
     versions = {name: version_of(name) for name in _LIBRARIES}
-    common = json.dumps({"device": device.type, **versions, **kernels.to_data()}, sort_keys=True)
+    encoding = kernels.without("recipe").to_data()  # which is the transformer's
+    common = json.dumps({"device": device.type, **versions, **encoding}, sort_keys=True)
     ids = bundle.part_ids
     told: dict[str, tuple[object, ...]] = {
         "text_encoder": (ids.get("tokenizer"), plan.text_on),

@@ -46,13 +46,13 @@ class GuidedVelocity:
         self.forward = forwards_before(sampling, first_step, conditions.has_negative)
         self.cache = cache
         self._transformer = transformer
-        self._guard = Guard(transformer, hooks.on_note)
         self._sampling = sampling
         self._hooks = hooks
         self._has_negative = conditions.has_negative
         self._forwards = count_forwards(sampling, conditions.has_negative)
         self._conditions = conditions
         self._prepared: dict[tuple[Branch, ...], Conditioned] = {}
+        self._guard = Guard(transformer, hooks.on_note, self._prepared.clear)
         self._report(first_step)
 
     def __call__(self, latents: Tensor, timestep: float, step: int) -> Tensor:

@@ -53,7 +53,7 @@ def identity_of(
         "frames": plan.frames,
         "weights": plan.weights,
         "matmul": plan.matmul,
-        "attention": (plan.attention, plan.sla_topk),
+        "attention": (plan.attention, plan.sla_topk, *(["references"] if plan.dense_references else [])),
         "caching": (plan.caching, plan.cache_threshold),
         "loras": loras,
         "parts": dict(part_ids),

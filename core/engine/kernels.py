@@ -90,6 +90,10 @@ class Kernels:
         unequal = [name for name in names if self.lasting.get(name) != other.lasting.get(name)]
         return tuple(dict.fromkeys(_WORDS.get(name, name) for name in unequal))
 
+    def without(self, name: str) -> Kernels:
+        """The same but for one part of ``lasting``."""
+        return replace(self, lasting={key: value for key, value in self.lasting.items() if key != name})
+
     def moved(self) -> Kernels:
         """The same for a render of which a part was computed elsewhere: equal to no other."""
         return replace(self, lasting=self.lasting | {"moved": "yes"})

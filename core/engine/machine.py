@@ -59,6 +59,16 @@ def give_back_ram() -> None:
             trim(0)
 
 
+def computes(device: torch.device) -> bool:
+    """Whether a GPU still does what this process asks of it."""
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize(device)
+        except RuntimeError:
+            return False
+    return True
+
+
 def peak_memory() -> Memory:
     """Peak memory of this process in bytes; each since its last reset, video memory only with a GPU."""
     return Memory(_peak_ram(), torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None)

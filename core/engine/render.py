@@ -19,7 +19,7 @@ from core.engine.checkpoint_file import Stored
 from core.engine.conditioning import Conditions, build_conditions, latent_shape
 from core.engine.determinism import derived_seed
 from core.engine.encodings import encodings_of
-from core.engine.fast.recipe import recipe_of
+from core.engine.fast.recipe import computing_of, recipe_of
 from core.engine.final_decoder import with_final_decoder
 from core.engine.identity import identity_of
 from core.engine.interfaces import Hooks, ModelBundle
@@ -213,7 +213,7 @@ class _Work:
             text_device=text_device,
             pirouette=version_of("pirouette-studio"),
             diffusers=version_of("diffusers"),  # samplers
-            recipe=recipe_of(self.bundle.transformer).words(),
+            recipe=computing_of(self.bundle.transformer),
         )
 
     def _sampled(self, found: Stored | None) -> Progress:

@@ -23,7 +23,7 @@ from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.loading.bundle import load_bundle
 from core.engine.loading.header import weight_files
 from core.engine.loading.parts import architecture_of, find_parts
-from core.engine.machine import give_back, give_back_ram
+from core.engine.machine import computes, give_back, give_back_ram
 from core.engine.preview import PreviewsAsked
 from core.engine.render import Emit, LoadBundle, render
 from core.errors import BadCheckpoint
@@ -175,7 +175,7 @@ class BundleKey:
     """All that a loaded model depends on: equal keys, equal models.
 
     Attributes:
-        plan: without what decides nothing before sampling.
+        plan: without what decides nothing when the model is loaded.
         device: torch's, which is the same for several names of it.
         architecture: the catalogue's, which may change while the engine lives; None for the embedded model.
         files: that the model and its LoRAs are read from.
@@ -195,6 +195,9 @@ class BundleKey:
             size=_ANY_SIZE,
             frames=0,
             chunking="",
+            caching="",
+            cache_threshold=None,
+            decoder="",
             vram_peak_bytes=None,
             ram_peak_bytes=None,
             time_s=None,
@@ -249,16 +252,6 @@ class KeptPoseEngine:
     def drop(self) -> None:
         """Give its memory back."""
         self._engine = self._files = None
-
-
-def computes(device: torch.device) -> bool:
-    """Whether a GPU still does what this process asks of it."""
-    if device.type == "cuda":
-        try:
-            torch.cuda.synchronize(device)
-        except RuntimeError:
-            return False
-    return True
 
 
 def let_go(error: BaseException) -> None:

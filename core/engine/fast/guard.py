@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from core.engine.fast.recipe import accelerate, recipe_of
+from core.engine.fast.recipe import Recipe, accelerate, recipe_of
+from core.engine.machine import computes, explain
+from core.errors import EngineError, OutOfMemory, PirouetteError
 
 # Of the predicted clean latents, whose channels are normalised to a deviation of about 1.
 BLACK_STD: Final = 0.01
 SATURATED: Final = 100.0
+
+_LOG = logging.getLogger(__name__)
 
 
 def trouble(velocity: Tensor, latents: Tensor, sigma: float) -> str:
@@ -35,38 +40,77 @@ def trouble(velocity: Tensor, latents: Tensor, sigma: float) -> str:
 class Guard:
     """Checks a transformer's first forward and lowers its recipe, one level after the other.
 
+    A transformer that is used again keeps the lower recipe, and each render is told of it.
+
     Args:
         transformer: with a ``recipe``, as ``accelerate`` leaves it; one without is not watched.
         tell: gets a sentence for people at each fall.
+        forget: called before a forward is taken again: what an unusable one has left behind is no good.
     """
 
-    def __init__(self, transformer: nn.Module, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, transformer: nn.Module, tell: Callable[[str], None], forget: Callable[[], None] = lambda: None
+    ) -> None:
         self._transformer: Any = transformer
-        self._tell = tell
+        self._tell, self._forget = tell, forget
         self._watching = not recipe_of(transformer).is_plain
+        for sentence in fallen(transformer):
+            tell(sentence)
 
     def checked(self, forward: Callable[[], Tensor], latents: Tensor, sigma: float) -> Tensor:
-        """``forward()``, again by a safer recipe where the first result is unusable."""
+        """``forward()``, again by a safer recipe where the first result is unusable.
+
+        Raises:
+            EngineError: a kernel broke the GPU, so that nothing can be computed any more.
+        """
         if not self._watching:
             return forward()
         self._watching = False
-        velocity = self._tried(forward)
-        while problem := (trouble(velocity, latents, sigma) if velocity is not None else "an error"):
+        velocity, problem = self._tried(forward, latents, sigma)
+        while problem:
             recipe = recipe_of(self._transformer)
             lower = recipe.lower()
             if lower is None:
                 break
+            before = fallen(self._transformer)
             accelerate(self._transformer, lower)
-            self._tell(f"Fast computing gave {problem} ({recipe.words()}); going on with {lower.words()}.")
-            velocity = self._tried(forward)
+            told = f"Fast computing gave {problem} ({recipe.words()}); going on with {lower.words()}."
+            self._transformer.fallen = (*before, told)
+            self._tell(told)
+            self._forget()
+            velocity, problem = self._tried(forward, latents, sigma)
         return forward() if velocity is None else velocity
 
-    def _tried(self, forward: Callable[[], Tensor]) -> Tensor | None:
-        """None where a kernel could not run; memory that does not suffice is the caller's."""
+    def _tried(
+        self, forward: Callable[[], Tensor], latents: Tensor, sigma: float
+    ) -> tuple[Tensor | None, str]:
+        """A velocity and what is wrong with it; None where a kernel could not run.
+
+        Triton's errors are no ``RuntimeError``. Memory that does not suffice is the caller's, as are a cancel
+        and settings that cannot be.
+        """
         try:
-            return forward()
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, ImportError, OSError) as error:
-            self._tell(f"A fast kernel could not run: {type(error).__name__}: {str(error)[:200]}")
-            return None
+            velocity = forward()
+            return velocity, trouble(velocity, latents, sigma)
+        except Exception as error:
+            if isinstance(error, PirouetteError) or isinstance(explain(error), OutOfMemory):
+                raise
+            if not computes(latents.device):
+                raise _broken(error, recipe_of(self._transformer)) from error
+            _LOG.warning("A fast kernel could not run", exc_info=error)
+            return None, f"an error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def fallen(transformer: nn.Module) -> tuple[str, ...]:
+    """What was told when its recipe was lowered."""
+    found: tuple[str, ...] = getattr(transformer, "fallen", ())
+    return found
+
+
+def _broken(error: Exception, recipe: Recipe) -> EngineError:
+    other = "precision" if recipe.attention == "sdpa" else "kind of attention, such as sdpa"
+    return EngineError(
+        f"A kernel broke this process's use of the GPU ({recipe.words()}).",
+        value=f"{type(error).__name__}: {str(error)[:200]}",
+        action=f"Choose another {other}, and try again.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
@@ -64,8 +65,10 @@ class Recipe:
         """For people."""
         facts = KINDS[self.attention]
         share = f", {self.topk:.0%} of the keys" if facts.sparse else ""
+        kernel = "" if facts.sparse or self.dense == "sdpa" else f" by {self.dense}"
         blocks = "fused blocks" if self.fused else "plain blocks"
-        return f"attention {facts.label}{share}, {blocks}"
+        weights = "" if self.eight_bit else ", no products in 8 bits"
+        return f"attention {facts.label}{share}{kernel}, {blocks}{weights}"
 
     def to_data(self) -> dict[str, object]:
         """For JSON."""
@@ -115,13 +118,26 @@ def accelerate(transformer: nn.Module, recipe: Recipe, device: torch.device | No
     for layer in transformer.modules():
         if isinstance(layer, QuantisedLinear) and not recipe.eight_bit:
             layer.multiply_floats()
-    model.recipe, model.recipe_device = recipe, device
+    model.recipe, model.recipe_device, model.fallen = recipe, device, ()
 
 
 def recipe_of(transformer: nn.Module) -> Recipe:
     """What a transformer computes by."""
     found = getattr(transformer, "recipe", None)
     return found if isinstance(found, Recipe) else Recipe()
+
+
+def computing_of(transformer: nn.Module) -> str:
+    """All that decides by which kernels a transformer computes, as text: equal ones mean the same kernels."""
+    from core.engine.linear.quantised import Int8RowLinear, ScaledFp8Linear
+
+    products = set()
+    for layer in transformer.modules():
+        if isinstance(layer, ScaledFp8Linear) and layer.rows_kind != "float":
+            products.add("fp8, fast accumulation" if layer.fast_accumulation else "fp8")
+        if isinstance(layer, Int8RowLinear) and layer.rows_kind != "float":
+            products.add(f"int8, {layer.engine}")
+    return json.dumps([recipe_of(transformer).to_data(), sorted(products)], sort_keys=True)
 
 
 def projection_of(attention: SelfAttention) -> nn.Linear | None:

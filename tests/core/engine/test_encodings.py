@@ -155,6 +155,9 @@ def test_other_weights_precision_kernels_or_sizes_are_other_encodings(
     reads.clear()
     encode(plan, cache, kernels=replace(KERNELS, threads=KERNELS.threads + 1))
     assert len(reads) == 3
+    reads.clear()
+    encode(plan, cache, kernels=replace(KERNELS, lasting=KERNELS.lasting | {"recipe": "the transformer's"}))
+    assert reads == []
     vae = Path(plan.parts["vae"])
     old = part_id(vae)
     vae.write_bytes(vae.read_bytes())

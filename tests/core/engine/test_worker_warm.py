@@ -298,7 +298,7 @@ def test_what_loading_depends_on_is_in_the_key_and_nothing_else(
     same = replace(
         plan, sampling=Sampling(9), size=Size(8, 8), frames=9, time_s=1.0, ram_peak_bytes=1,
         vram_peak_bytes=1, reasons=("Because.",), fits=False, lighter_steps=("less",), device="auto",
-        chunking="tiles",
+        chunking="tiles", caching="teacache", cache_threshold=0.1, decoder="tiny",
     )  # fmt: skip
     assert BundleKey.of(same, CPU) == key
     other_lora = tmp_path / "other.safetensors"
