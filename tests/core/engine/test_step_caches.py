@@ -170,6 +170,15 @@ def test_a_forward_taken_again_decides_as_before() -> None:
             assert float(x.mean()) == 10.0, kind
 
 
+def test_nothing_is_held_once_the_last_step_is_done() -> None:
+    """A cache may live on in its own circles until it is collected, while the autoencoder wants the memory."""
+    for kind in KINDS:
+        cache = made(kind, 0.2)
+        walk(cache, Blocks(lambda _step, block: block + 1.0))
+        large = [name for name in cache.state() if name.split(".")[1] in ("residual", "slope", "first")]
+        assert large == [], kind
+
+
 @once
 def parts() -> tuple[ModelBundle, Conditions]:
     bundle = tiny_bundle()

@@ -77,5 +77,7 @@ class FirstBlockCache:
             self._decided = step
             before = self._first.to(first.device) if self._first is not None and step > 0 else None
             self._reuse = before is not None and relative_change(first, before) < self.threshold
-        if not self._reuse:
-            self._first = first if self._useful(step + 1) else None
+        if not self._useful(step + 1):
+            self._first = None  # nobody compares with it any more, and it is as large as a residual
+        elif not self._reuse:
+            self._first = first
