@@ -46,6 +46,8 @@ BUDGET_S: Final = 8.0
 ROUNDS: Final = 5
 ENDED: Final = "it ended the process"
 
+_MOST_TURNS: Final = 8
+"""Of the command, each with a budget of its own."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -289,7 +291,12 @@ def main() -> int:
     began = time.monotonic()
     choices = probed(device, again=True)
     here = kernels_here(device)
-    kept = read_kernels(kernels_path(places().cache / FOLDER, here.uuid or here.gpu))
+    path = kernels_path(places().cache / FOLDER, here.uuid or here.gpu)
+    for _ in range(_MOST_TURNS):
+        kept = read_kernels(path)
+        if kept is None or not kept.unfinished():
+            break
+        choices = probed(device)
     lines = [f"{name}: {value}" for name, value in here.key().items()]
     for one in kept.measured if kept else ():
         figures = one.problem or f"{(one.time_s or 0) * 1e3:9.3f} ms  error {one.error}"
