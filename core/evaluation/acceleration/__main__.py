@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from core.errors import BadSetting
+from core.errors import BadSetting, PirouetteError
 
 CLIPS, STEPS, LONG_STEPS = 16, 8, 16
 LIMIT_S = 400.0
@@ -26,16 +26,29 @@ TOKENS = 4096
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, measure, tell."""
-    options = _parser().parse_args(argv)
-    device = torch.device("cuda" if options.device == "auto" and torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        _find_compiler()
+    """Parse, measure, tell; 2 for settings that are wrong."""
     from core.engine.determinism import make_deterministic
 
-    make_deterministic()
-    with exact_float32():
-        return int(not options.run(options, device))
+    options = _parser().parse_args(argv)
+    try:
+        device = _device(options.device)
+        make_deterministic()
+        with exact_float32():
+            return int(not options.run(options, device))
+    except PirouetteError as error:
+        _tell(str(error))
+        return 2
+
+
+def _device(name: str) -> torch.device:
+    """Where to compute; a GPU needs a compiler for Triton, too. Raises ``BadSetting`` where there is none."""
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise BadSetting("There is no GPU that torch can use.", value=name, action="Choose cpu.")
+    if name == "cpu" or not there:
+        return torch.device("cpu")
+    _find_compiler()
+    return torch.device("cuda")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -164,7 +164,8 @@ class Renders:
         exact = scene.exact.setdefault(variant.long, video)  # the first is the reference
         own[TO_FLOAT32] = video_psnr(video, exact)
         own[BLOCKS] = torch.tensor([cache.share if cache else 1.0])
-        return {**measure(video.to(self.networks.device), scene.truth), **own}
+        found = measure(video.to(self.networks.device), scene.truth, self.suite.pck_pixels)
+        return {**found, **own}
 
     def _cache(self, variant: Variant) -> CountedCache | None:
         area = self.networks.bundle.spec.native_area

@@ -20,7 +20,7 @@ MEASURES = (
     ("sharpness_body", "sharp.b", 3),
     ("sharpness", "sharp", 3),
     ("iou", "IoU", 3),
-    ("pck", "PCK4", 3),
+    ("pck", "PCK", 3),
     ("psnr_frame0", "frame0 dB", 2),
 )
 BARRED = ("fp8 rows, fused", "int8 rows, fused")

@@ -205,6 +205,14 @@ def test_words_choose_variants_and_what_they_are_held_against() -> None:
         chosen(variants, ["fp4"])
 
 
+def test_wrong_settings_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["block", "--recipes", "fp4", "--device", "cpu"]) == 2
+    assert "no variant with fp4" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        assert main(["mini", "--device", "cuda"]) == 2
+        assert "no GPU" in capsys.readouterr().err
+
+
 def test_a_cache_is_counted_and_not_changed() -> None:
     class Half:
         def blocks(self, branch: str, step: int, e: Tensor, e0: Tensor, x: Tensor, run: Any) -> Tensor:
@@ -242,8 +250,11 @@ def test_a_gpu_server_without_our_libraries_can_measure(tiny: Path) -> None:
         "        if name.partition('.')[0] in missing:\n"
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Gone())\n"
-        "from core.evaluation.acceleration.__main__ import main\n"
-        "main('mini --clips 1 --steps 1 --device cpu --recipes int8'.split())\n"
+        "import torch\n"
+        "from core.evaluation.acceleration.__main__ import _parser\n"
+        "arguments = 'mini --clips 1 --steps 1 --recipes int8'.split()\n"
+        "options = _parser().parse_args(arguments)\n"
+        "options.run(options, torch.device('cpu'))\n"
     )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
