@@ -97,7 +97,7 @@ class Proportions:
 class Joints:
     """World positions, each [B, T, 3], and frames of axes [B, T, 3, 3] (columns x, y, z).
 
-    ``hand_axes`` are by side ("right", "left"), ``fingers`` by "{side}_{name}" with the names of ``_fingers``;
+    ``hand_axes`` are by side ("right", "left"), ``fingers`` by "{side}_{name}" as ``_fingers`` names them;
     ``hand_pose`` [B, T, 2] (right, left) is 0 open .. 1 fist, ``pointing`` 0 .. 1 a straight index finger.
     """
 
@@ -120,8 +120,11 @@ def standard_proportions(batch: int) -> Proportions:
 def _along(axes: Tensor, x: Tensor | float, y: Tensor | float, z: Tensor | float) -> Tensor:
     """axes [B, T, 3, 3] times a constant vector a person: [B, T, 3]."""
     batch = axes.shape[0]
-    parts = [torch.as_tensor(v, dtype=axes.dtype).expand(batch) for v in (x, y, z)]
-    return torch.einsum("btij,bj->bti", axes, torch.stack(parts, dim=-1))
+    parts = [(axes[..., i], v) for i, v in enumerate((x, y, z)) if not (isinstance(v, int) and v == 0)]
+    if len(parts) == 1 and isinstance(parts[0][1], Tensor):
+        return parts[0][0] * parts[0][1][:, None, None]
+    vector = [torch.as_tensor(v, dtype=axes.dtype).expand(batch) for v in (x, y, z)]
+    return torch.einsum("btij,bj->bti", axes, torch.stack(vector, dim=-1))
 
 
 RELAXED_HAND = 0.35
@@ -133,11 +136,13 @@ def forward_kinematics(
     size: Proportions,
     hand_pose: Tensor | None = None,
     pointing: Tensor | None = None,
+    *,
+    with_fingers: bool = True,
 ) -> Joints:
     """rotations [B, T, 13 or 16, 3, 3] (local), root [B, T, 3] -> world positions.
 
     The spine is straight from the pelvis to the chest joint; arms hang down at rest. Hands are relaxed
-    unless ``hand_pose`` and ``pointing`` [B, T, 2] say otherwise.
+    unless ``hand_pose`` and ``pointing`` [B, T, 2] say otherwise; ``fingers`` is empty if not wanted.
     """
     recorded = rotations.shape[2] == RECORDED
     axes = {"root": rotations[:, :, R["root"]]}
@@ -173,14 +178,14 @@ def forward_kinematics(
         p[f"{side}_toe"] = p[f"{side}_ankle"] + _along(ankle, size.foot, -0.05, 0)
     pose = torch.full((*root.shape[:2], 2), RELAXED_HAND) if hand_pose is None else hand_pose
     point = torch.zeros_like(pose) if pointing is None else pointing
-    fingers = _fingers(p, hands, size, pose, point)
+    fingers = _fingers(p, hands, size, pose, point) if with_fingers else {}
     return Joints(p, axes["chest"], head_axes, axes["root"], hands, fingers, pose, point)
 
 
 def _fingers(
     p: dict[str, Tensor], hands: dict[str, Tensor], size: Proportions, pose: Tensor, point: Tensor
 ) -> dict[str, Tensor]:
-    """Per side: knuckles, middle and tips of the fingers; index_knuckle, index_middle, index; thumb_base, thumb.
+    """Per side: knuckles, middle, tips (four fingers); index_knuckle, index_middle, index; thumb_base, thumb.
 
     Lengths are shares of the forearm's; fingers curl towards the palm, the index less when pointing.
     """

@@ -14,8 +14,8 @@ from core.training.body import Joints, Proportions, forward_kinematics, mirror
 class Moves:
     """Motions of people of one batch of proportions, 16 frames a second.
 
-    rotations [B, T, 16, 3, 3] local; root [B, T, 3] metres, the ground at y = 0; contacts [B, T, 2] bool (right,
-    left): a foot that stands still on the ground; hand_pose and pointing [B, T, 2] as in ``Joints``.
+    rotations [B, T, 16, 3, 3] local; root [B, T, 3] metres, the ground at y = 0; contacts [B, T, 2] bool
+    (right, left): a foot that stands still on the ground; hand_pose, pointing [B, T, 2] as in ``Joints``.
     """
 
     rotations: Tensor
