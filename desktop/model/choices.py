@@ -47,8 +47,12 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
             "condition_guidance_end",
             "attention",
             "sla_topk",
+            "dense_references",
             "precision",
             "caching",
+            "cache_threshold",
+            "vae_dtype",
+            "decoder",
             "offload",
         )
     },
@@ -57,7 +61,11 @@ OVERRIDES: Final = tuple(name for name, path in FIELDS.items() if path[0] == "ov
 # Overrides of a number that a preset has.
 SAMPLING: Final = OVERRIDES[:7]
 # Overrides that name one of a few ways, by what the engine can do.
-WAYS: Final = ("attention", "precision", "caching", "offload")
+WAYS: Final = ("attention", "precision", "caching", "vae_dtype", "decoder", "offload")
+# What counts only where another field has certain values.
+OF_SPARSE: Final = ("sla_topk", "dense_references")
+OF_CACHES: Final = ("cache_threshold",)
+NO_CACHE: Final = (None, "none")
 _BUDGETS_14B: Final = (Size(832, 480), Size(1024, 576), Size(1280, 720))
 _SHARES_OF_MINI: Final = (0.5, 1.0, 2.0, 4.0)
 _GRID: Final = 16
@@ -83,12 +91,17 @@ class Offers:
 
     Attributes:
         ways: family -> field -> what the engine can do.
+        sparse: kinds of attention that keep a share of the keys; trained: those that need weights for it.
+        trained_models: ids of models whose weights are, or may be, trained for them.
     """
 
     models: tuple[ModelChoice, ...]
     entries: Mapping[str, ModelEntry]
     presets: Mapping[tuple[str, Family], Preset]
     ways: Mapping[Family, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    sparse: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
+    trained_models: frozenset[str] = frozenset()
 
     def model(self, model_id: str) -> ModelChoice | None:
         """The choice with this id."""
@@ -129,6 +142,16 @@ class Offers:
         entry = self.entries.get(draft.model)
         return () if entry is None else tuple(self.ways.get(entry.family, {}).get(name, ()))
 
+    def counts(self, draft: Draft, name: str) -> bool:
+        """Whether a field means something beside the others: a share of keys needs sparse attention."""
+        if name in OF_SPARSE:
+            return draft.overrides.attention in self.sparse
+        return name not in OF_CACHES or draft.overrides.caching not in NO_CACHE
+
+    def is_trained_for(self, draft: Draft, attention: str) -> bool:
+        """Whether the draft's weights may be used with a kind of attention."""
+        return attention not in self.trained or draft.model in self.trained_models
+
     def takes_loras(self, draft: Draft) -> bool:
         """The embedded model takes none."""
         entry = self.entries.get(draft.model)
@@ -158,7 +181,8 @@ def read_offers(store: Store) -> Offers:
         BadCheckpoint: the embedded model is damaged. BadSetting: a preset is.
     """
     from core.catalogue.entries import MINI, PLAIN_14B, entry
-    from core.catalogue.planning.abilities import CHOICES
+    from core.catalogue.planning.abilities import CHOICES, SPARSE, TRAINED
+    from core.catalogue.planning.attention import trained_ids
     from core.catalogue.presets import preset
     from core.types import PRESET_NAMES
 
@@ -167,7 +191,11 @@ def read_offers(store: Store) -> Offers:
     entries = {model.id: entry(model.id, store.catalogue) for model in models}
     families: tuple[Family, ...] = ("mini", "14b")
     presets = {(name, family): preset(name, family) for name in PRESET_NAMES for family in families}
-    return Offers(models, entries, presets, CHOICES)
+    catalogue = store.catalogue
+    trained = {model.id for model in catalogue.models.values() if trained_ids(model, catalogue)}
+    if any(PLAIN_14B in one for one in trained):
+        trained.add(PLAIN_14B)
+    return Offers(models, entries, presets, CHOICES, SPARSE, TRAINED, frozenset(trained))
 
 
 def fitted_to(draft: Draft, offers: Offers) -> tuple[Draft, tuple[str, ...]]:
@@ -177,7 +205,11 @@ def fitted_to(draft: Draft, offers: Offers) -> tuple[Draft, tuple[str, ...]]:
         return draft, ()
     for name in WAYS:
         value = value_of(draft, name)
-        if value is not None and value not in offers.ways_of(draft, name):
+        if value is None:
+            continue
+        if value not in offers.ways_of(draft, name) or (
+            name == "attention" and not offers.is_trained_for(draft, value)
+        ):
             lost.append(name)
     if draft.size is not None and not entry.smallest_area <= draft.size.area <= entry.largest_area:
         lost.append("size")
@@ -185,7 +217,15 @@ def fitted_to(draft: Draft, offers: Offers) -> tuple[Draft, tuple[str, ...]]:
         lost.append("frames")
     for name in lost:
         draft = with_value(draft, name, None)
-    return draft, tuple(lost)
+    return without_idle(draft, offers), tuple(lost)
+
+
+def without_idle(draft: Draft, offers: Offers) -> Draft:
+    """The draft without settings of a sparse attention or a cache that it has not."""
+    for name in (*OF_SPARSE, *OF_CACHES):
+        if value_of(draft, name) is not None and not offers.counts(draft, name):
+            draft = with_value(draft, name, None)
+    return draft
 
 
 def pixels(width: int, height: int, size: Size) -> Size:

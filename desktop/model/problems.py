@@ -50,6 +50,7 @@ def file_problems(draft: Draft) -> Mapping[str, str]:
 
 
 def _check(draft: Draft, offers: Offers) -> None:
+    from core.catalogue.planning.caching import resolve_caching
     from core.catalogue.planning.checks import check_frames, check_request, resolve_sampling, resolve_size
     from core.hardware import parse_device
 
@@ -58,7 +59,7 @@ def _check(draft: Draft, offers: Offers) -> None:
     request = to_request(draft, _NO_FILE)
     check_request(request, entry)
     size = resolve_size(request.size, preset, entry)
-    resolve_sampling(preset.sampling_at(size), request.overrides)
+    resolve_caching(request.overrides, resolve_sampling(preset.sampling_at(size), request.overrides).steps)
     if request.frames is not None:
         check_frames(request.frames, entry.native_frames)
     parse_device(request.device)

@@ -21,6 +21,7 @@ from desktop.model.choices import (
     pixels,
     value_of,
     with_value,
+    without_idle,
 )
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 LARGEST_NEW_SEED: Final = 2**31 - 1
 USUAL_CONDITION_GUIDANCE: Final = 1.5
 # Fields whose changes come in quick succession and are one step of undo together.
-_TYPED: Final = frozenset((*SAMPLING, "seed", "frames", "prompt", "negative_prompt", "smoothing", "sla_topk"))
+_TYPED: Final = frozenset(
+    (*SAMPLING, "seed", "frames", "prompt", "negative_prompt", "smoothing", "sla_topk", "cache_threshold")
+)
 
 
 class MachineSource(Protocol):
@@ -142,13 +145,19 @@ class InspectorFields(QObject):
         if name in SAMPLING and sampling is not None and value == getattr(sampling, name):
             value = None
         merge = name if name in _TYPED else ""
-        self._document.set_draft(self.title(name), with_value(self.draft, name, value), merge)
+        self._document.set_draft(self.title(name), self._changed(name, value), merge)
 
     def reset(self, name: str) -> None:
         """Leave an override, the size or the length to the preset and the model."""
         self._document.set_draft(
-            self.tr("Reset {field}").format(field=self.title(name)), with_value(self.draft, name, None)
+            self.tr("Reset {field}").format(field=self.title(name)), self._changed(name, None)
         )
+
+    def _changed(self, name: str, value: object) -> Draft:
+        """The draft with one field replaced, and without what counted only beside the old value."""
+        draft = with_value(self.draft, name, value)
+        decides = name in ("attention", "caching")
+        return without_idle(draft, self._offers) if decides and self._offers is not None else draft
 
     def choose_model(self, model_id: str) -> None:
         """Another model; what it cannot do is set back in the same step of undo, and ``set_back`` says so."""

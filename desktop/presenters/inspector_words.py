@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from desktop.model.choices import WAYS, Offers
+from desktop.model.choices import OF_CACHES, OF_SPARSE, WAYS, Offers
 from desktop.model.draft import Draft
 from desktop.model.facts import Facts
 
@@ -38,9 +38,13 @@ def titles() -> dict[str, str]:
         "condition_guidance_start": translate("Inspector", "Condition guidance from"),
         "condition_guidance_end": translate("Inspector", "Condition guidance to"),
         "attention": translate("Inspector", "Attention"),
-        "sla_topk": translate("Inspector", "Sparsity"),
+        "sla_topk": translate("Inspector", "Keys kept (top-k)"),
+        "dense_references": translate("Inspector", "Reference frames"),
         "precision": translate("Inspector", "Precision"),
         "caching": translate("Inspector", "Caching"),
+        "cache_threshold": translate("Inspector", "Cache threshold"),
+        "vae_dtype": translate("Inspector", "Video autoencoder"),
+        "decoder": translate("Inspector", "Decoder"),
         "offload": translate("Inspector", "Offload"),
     }
 
@@ -49,8 +53,10 @@ def why_not(name: str, draft: Draft, facts: Facts, offers: Offers) -> str:
     """Why a field cannot be changed; empty where it can."""
     if name == "loras" and not offers.takes_loras(draft):
         return translate("Inspector", "The embedded model takes no LoRAs.")
-    if name == "sla_topk" and not any("sla" in way for way in offers.ways_of(draft, "attention")):
-        return translate("Inspector", "This version has no sparse attention.")
+    if name in OF_SPARSE and not offers.counts(draft, name):
+        return translate("Inspector", "Counts where attention is sparse.")
+    if name in OF_CACHES and not offers.counts(draft, name):
+        return translate("Inspector", "Counts where there is a cache.")
     if name in WAYS and len(offers.ways_of(draft, name)) < 2:
         return _only_way(name)
     if name == "sound" and draft.sound_from is None and facts.clip is not None and not facts.clip.has_sound:
@@ -63,5 +69,7 @@ def _only_way(name: str) -> str:
         "attention": translate("Inspector", "This version computes attention in full."),
         "precision": translate("Inspector", "This model has one precision."),
         "caching": translate("Inspector", "This version computes every step in full."),
+        "vae_dtype": translate("Inspector", "This model's autoencoder has one precision."),
+        "decoder": translate("Inspector", "This model has one decoder."),
         "offload": translate("Inspector", "This model is always kept whole."),
     }[name]

@@ -146,7 +146,7 @@ def test_a_card_with_room_says_so_in_one_sentence(parts: Parts, view: InspectorV
     assert view.render_button.isEnabled()
     assert not view.estimate.reasons.isVisible()
     click(view.estimate.why)
-    assert "Weights stay" in view.estimate.reasons.text()
+    assert "Products are of 8-bit floats" in view.estimate.reasons.text()
     assert "Estimated" in view.estimate.reasons.text()
 
 

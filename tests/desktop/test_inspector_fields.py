@@ -135,6 +135,10 @@ CHANGES = [
     number("condition_guidance_end", "0.6", 0.6),
     choice("sampler", "rCM, det", "rcm_ode"),
     choice("precision", "8-bit float", "fp8"),
+    choice("attention", "8 bits", "sage"),
+    choice("vae_dtype", "16-bit bfloat", "bfloat16"),
+    choice("decoder", "Tiny", "tiny"),
+    choice("caching", "By the first", "first_block"),
     choice("offload", "Blocks", "streamed"),
     choice("device", "Processors", "cpu"),
 ]
@@ -160,8 +164,9 @@ def test_a_field_changes_the_draft_and_undo_shows_the_old_value_again(
 
 def test_every_field_has_a_title_and_is_tried() -> None:
     tried = {case.values[1] for case in CHANGES}
-    # Sound has a test of its own, for the demo has none; the others are lists, or cannot be chosen yet.
-    assert set(FIELDS) - tried == {"sound", "attention", "sla_topk", "caching", "loras", "try_anyway"}
+    # Sound has a test of its own, for the demo has none, and so has what counts beside another field.
+    beside = {"sla_topk", "dense_references", "cache_threshold"}
+    assert set(FIELDS) - tried == {"sound", *beside, "loras", "try_anyway"}
 
 
 def test_the_draft_is_shown_whoever_changed_it(parts: Parts, view: InspectorView) -> None:
@@ -246,23 +251,65 @@ def test_what_the_other_model_cannot_do_is_set_back_said_and_undone(
     parts: Parts, view: InspectorView
 ) -> None:
     on_14b(parts)
-    parts.inspector.put("precision", "fp8")
+    parts.inspector.put("precision", "float16")
     parts.inspector.put("size", Size(832, 480))
     pick(view.fields.model.combo, "Embedded")
     assert parts.document.draft.overrides.precision is None
     assert parts.document.draft.size is None
     assert "Precision, Size" in view.fields.model.hint.text()
     parts.document.undo_stack.undo()
-    assert parts.document.draft.overrides.precision == "fp8"
+    assert parts.document.draft.overrides.precision == "float16"
 
 
-@pytest.mark.parametrize("name", ["attention", "sla_topk", "caching", "loras"])
+@pytest.mark.parametrize(
+    "name", ["vae_dtype", "decoder", "sla_topk", "dense_references", "cache_threshold", "loras"]
+)
 def test_what_this_version_cannot_do_is_disabled_with_the_reason(
     parts: Parts, view: InspectorView, name: str
 ) -> None:
     field = view.advanced.fields[name]
     assert not field.control.isEnabled()
     assert field.hint.text() == parts.inspector.why_not(name) != ""
+
+
+def test_what_counts_beside_another_setting_goes_with_it(parts: Parts, view: InspectorView) -> None:
+    on_14b(parts)
+    fields = view.advanced.fields
+    assert not fields["sla_topk"].control.isEnabled()
+    pick(fields["attention"].combo, "Block-sparse")  # type: ignore[attr-defined]
+    assert fields["sla_topk"].control.isEnabled()
+    assert fields["sla_topk"].control.text() == "Automatic"  # type: ignore[attr-defined]
+    type_number(fields["sla_topk"].control, "0.2")  # type: ignore[arg-type]
+    pick(fields["dense_references"].combo, "As sparse")  # type: ignore[attr-defined]
+    pick(fields["caching"].combo, "TeaCache")  # type: ignore[attr-defined]
+    type_number(fields["cache_threshold"].control, "0.1")  # type: ignore[arg-type]
+    found = parts.document.draft.overrides
+    assert (found.attention, found.sla_topk, found.dense_references) == ("sparse", 0.2, False)
+    assert (found.caching, found.cache_threshold) == ("teacache", 0.1)
+    pick(fields["attention"].combo, "Exact, PyTorch")  # type: ignore[attr-defined]
+    pick(fields["caching"].combo, "None")  # type: ignore[attr-defined]
+    found = parts.document.draft.overrides
+    assert (found.attention, found.sla_topk, found.dense_references) == ("sdpa", None, None)
+    assert (found.caching, found.cache_threshold) == (None, None)
+    while parts.document.draft.overrides.attention != "sparse":
+        parts.document.undo_stack.undo()
+    assert parts.document.draft.overrides.sla_topk == 0.2
+
+
+def test_kinds_that_need_trained_weights_say_so(parts: Parts, view: InspectorView) -> None:
+    on_14b(parts)
+    field = view.advanced.fields["attention"]
+    options = {option.value: option.why_not for option in field._options()}  # type: ignore[attr-defined]
+    assert "not trained" in options["sla"]
+    assert "not trained" in options["sagesla"]
+    assert options["sparse"] == options["sage"] == ""
+
+
+def test_a_cache_of_few_steps_is_told_at_its_field(parts: Parts, view: InspectorView) -> None:
+    on_14b(parts)
+    parts.inspector.put("caching", "taylor")
+    parts.wait(lambda: "caching" in parts.inspector.problems)
+    assert "10 steps" in view.advanced.fields["caching"].problem.text()
 
 
 def test_sound_cannot_be_asked_of_a_motion_without_it(parts: Parts, view: InspectorView) -> None:  # noqa: ARG001

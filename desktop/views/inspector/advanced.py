@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,13 @@ from desktop.model.costs import memory_text
 from desktop.presenters.inspector import Inspector
 from desktop.views.icons import icon
 from desktop.views.inspector.controls import DoubleSpin, Spin, tool_button
-from desktop.views.inspector.fields import ChoiceField, Field, NumberField, Option
+from desktop.views.inspector.fields import ChoiceField, Field, NumberField, Option, OptionalNumberField
 from desktop.views.inspector.loras import LoraField
 from desktop.views.inspector.main_fields import PromptField
 from desktop.views.theme import SPACE, role
 
 _WIDE = 99.0
+_STEP = 0.05
 
 
 class Advanced(QWidget):
@@ -32,7 +34,7 @@ class Advanced(QWidget):
     def __init__(self, inspector: Inspector) -> None:
         super().__init__()
         self.inspector = inspector
-        tip = self.tr("Steps, sampler, guidance, precision, LoRAs, memory and device")
+        tip = self.tr("Steps, sampler, guidance, attention, precision, caching, LoRAs, memory and device")
         self.button = role(tool_button("", tip, checkable=True), "fold")
         self.button.setAccessibleName(self.tr("Advanced settings"))
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -99,9 +101,12 @@ class Advanced(QWidget):
             ),
         ):
             self.fields[name] = NumberField(self.inspector, name, spin, cost)
-        sparsity = DoubleSpin(0.0, 1.0, 0.05)
-        cost = self.tr("The share of attention that is kept: less is faster and coarser.")
-        self.fields["sla_topk"] = NumberField(self.inspector, "sla_topk", sparsity, cost)
+        for name, cost in (
+            ("sla_topk", self.tr("The share of keys that attention keeps: less is faster and coarser.")),
+            ("cache_threshold", self.tr("How much change is left out: more is faster and coarser.")),
+        ):
+            spin = DoubleSpin(-_STEP, _WIDE, _STEP)
+            self.fields[name] = OptionalNumberField(self.inspector, name, spin, cost)
 
     def _choices(self) -> None:
         tr = self.tr
@@ -110,13 +115,25 @@ class Advanced(QWidget):
                 "UniPC suits all weights, Euler distilled LoRAs; rCM needs weights made for it and takes"
                 " 1 to 4 steps."
             ),
-            "attention": tr("Sparse kinds are faster and less exact."),
-            "precision": tr("Fewer bits take less memory; 8 bits lose hardly anything."),
-            "caching": tr("Skips work that hardly changes from step to step."),
+            "attention": tr(
+                "8 bits are quicker and hardly differ; sparse kinds are much quicker and coarser."
+            ),
+            "dense_references": tr("Kept whole they hold the likeness; that takes a little more time."),
+            "precision": tr(
+                "8 bits take half the memory, are quicker on newer GPUs and lose hardly anything."
+            ),
+            "caching": tr("Skips work that hardly changes from step to step; from 10 steps on."),
+            "vae_dtype": tr("16 bits take two thirds of the time and half the memory."),
+            "decoder": tr("The tiny one is quicker and coarser, and a small download of its own."),
             "offload": tr("Keeps less on the GPU: it fits smaller cards and takes longer."),
             "device": tr("Where it is rendered."),
         }
-        options = {"sampler": self._samplers, "device": self._devices}
+        options = {
+            "sampler": self._samplers,
+            "device": self._devices,
+            "attention": self._attentions,
+            "dense_references": self._references,
+        }
         for name, cost in costs.items():
             self.fields[name] = ChoiceField(
                 self.inspector,
@@ -130,7 +147,7 @@ class Advanced(QWidget):
 
     def _shown(self, name: str) -> Any:
         value = self.inspector.effective(name)
-        if value is None and name not in ("sampler", "device"):
+        if value is None and name not in ("sampler", "device", "dense_references"):
             ways = self.inspector.offers.ways_of(self.inspector.draft, name) if self.inspector.offers else ()
             return ways[0] if ways else None
         return value
@@ -160,11 +177,34 @@ class Advanced(QWidget):
         words = self._words()
         return [Option(way, words.get((name, way), words.get(("", way), way))) for way in ways]
 
+    def _attentions(self) -> list[Option]:
+        """With the reason at kinds that the draft's weights were not trained for."""
+        offers, draft = self.inspector.offers, self.inspector.draft
+        why_not = self.tr("The weights of this model were not trained for it.")
+        return [
+            option
+            if offers is None or offers.is_trained_for(draft, str(option.value))
+            else replace(option, why_not=why_not)
+            for option in self._ways("attention")
+        ]
+
+    def _references(self) -> list[Option]:
+        return [
+            Option(None, self.tr("Automatic")),
+            Option(True, self.tr("Kept whole")),
+            Option(False, self.tr("As sparse as the rest")),
+        ]
+
     def _words(self) -> dict[tuple[str, str], str]:
         return {
             ("", "auto"): self.tr("Automatic"),
             ("", "none"): self.tr("None"),
-            ("attention", "sdpa"): self.tr("Full (SDPA)"),
+            ("attention", "sdpa"): self.tr("Exact, PyTorch"),
+            ("attention", "flash3"): self.tr("Exact, FlashAttention-3"),
+            ("attention", "sage"): self.tr("8 bits"),
+            ("attention", "sparse"): self.tr("Block-sparse, approximate"),
+            ("attention", "sla"): self.tr("Sparse-linear, 16 bits"),
+            ("attention", "sagesla"): self.tr("Sparse-linear, 8 bits"),
             ("precision", "float32"): self.tr("32-bit float"),
             ("precision", "bfloat16"): self.tr("16-bit bfloat"),
             ("precision", "float16"): self.tr("16-bit float"),
@@ -173,6 +213,11 @@ class Advanced(QWidget):
             ("caching", "teacache"): self.tr("TeaCache: by the time"),
             ("caching", "first_block"): self.tr("By the first block"),
             ("caching", "taylor"): self.tr("Continued on a straight line"),
+            ("vae_dtype", "float32"): self.tr("32-bit float"),
+            ("vae_dtype", "bfloat16"): self.tr("16-bit bfloat"),
+            ("vae_dtype", "float16"): self.tr("16-bit float"),
+            ("decoder", "full"): self.tr("The autoencoder's own"),
+            ("decoder", "tiny"): self.tr("Tiny"),
             ("offload", "none"): self.tr("Off: all parts stay on the GPU"),
             ("offload", "phased"): self.tr("Only the part in use on the GPU"),
             ("offload", "streamed"): self.tr("Blocks come from host memory"),
@@ -193,11 +238,12 @@ class Advanced(QWidget):
     def _lay_out(self) -> None:
         order = ("steps", "sampler", "shift", "guidance_scale", "negative_prompt")
         window = ("condition_guidance_start", "condition_guidance_end")
-        memory = ("precision", "attention", "sla_topk", "caching", "loras", "offload", "device")
+        speed = ("precision", "attention", "sla_topk", "dense_references", "caching", "cache_threshold")
+        others = ("vae_dtype", "decoder", "loras", "offload", "device")
         column = QVBoxLayout(self.body)
         column.setContentsMargins(SPACE, 0, SPACE, SPACE)
         column.setSpacing(SPACE)
-        self.fields = {name: self.fields[name] for name in (*order, *window, *memory)}
+        self.fields = {name: self.fields[name] for name in (*order, *window, *speed, *others)}
         for field in self.fields.values():
             column.addWidget(field)
         outer = QVBoxLayout(self)

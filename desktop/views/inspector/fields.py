@@ -166,6 +166,34 @@ class NumberField(Field):
             self.spin.blockSignals(before)
 
 
+class OptionalNumberField(NumberField):
+    """A number that may be left to what uses it.
+
+    Args:
+        spin: its lowest number stands for that, and lies below what is allowed.
+    """
+
+    def __init__(self, inspector: Inspector, name: str, spin: DoubleSpin, cost: str) -> None:
+        super().__init__(inspector, name, spin, cost)
+        self.numbers = spin
+        spin.setSpecialValueText(self.tr("Automatic"))
+        spin.valueChanged.disconnect()
+        spin.valueChanged.connect(self._on_changed)
+
+    def refresh(self) -> None:
+        """The override's number, or "Automatic"."""
+        Field.refresh(self)
+        value = self.inspector.value(self.name)
+        shown = self.numbers.minimum() if value is None else float(value)
+        if shown != self.numbers.value():
+            before = self.numbers.blockSignals(True)
+            self.numbers.setValue(shown)
+            self.numbers.blockSignals(before)
+
+    def _on_changed(self, value: float) -> None:
+        self.inspector.put(self.name, None if value == self.numbers.minimum() else value)
+
+
 class ChoiceField(Field):
     """One of a few values.
 

@@ -84,8 +84,26 @@ def advanced(folder: Path) -> QWidget:
     lora.write_bytes((2).to_bytes(8, "little") + b"{}")
     parts.inspector.add_loras([lora])
     parts.wait(lambda: "steps" in parts.inspector.problems)
-    view = _view(parts, height=1900)
+    view = _view(parts, height=2300)
     view.advanced.set_open(True)
+    return view
+
+
+def speed(folder: Path) -> QWidget:
+    """Sparse attention and a cache, with what counts beside them and the plan's reasons."""
+    parts = _chosen(folder, 24, 64, Store(folder / "models", load_catalogue()))
+    parts.wait(lambda: parts.inspector.offers is not None)
+    parts.inspector.choose_model(PLAIN)
+    parts.inspector.put("preset", "quality")
+    for name, value in (("attention", "sparse"), ("sla_topk", 0.15), ("caching", "teacache")):
+        parts.inspector.put(name, value)
+    parts.wait(lambda: parts.inspector.estimate.plan is not None and _is_14b(parts))
+    parts.wait(lambda: getattr(parts.inspector.estimate.plan, "caching", "") == "teacache")
+    view = _view(parts, height=2300)
+    view.advanced.set_open(True)
+    view.estimate.why.setChecked(True)
+    QApplication.processEvents()
+    view.scroll_area.verticalScrollBar().setValue(view.scroll_area.verticalScrollBar().maximum())
     return view
 
 
@@ -125,4 +143,5 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "inspector-files-missing": files_missing,
     "inspector-too-large": too_large,
     "inspector-advanced": advanced,
+    "inspector-speed": speed,
 }
