@@ -131,7 +131,7 @@ def test_an_amd_card_is_named_and_refused(show: Show) -> None:
 
 
 def test_a_choice_among_cards_changes_the_recommendation(show: Show) -> None:
-    parts, dialog = show(computer(GOOD, replace(card("a huge card", 140, (9, 0), 2))))
+    parts, dialog = show(computer(GOOD, replace(card("a huge card", 140, (8, 6), 2))))
     assert card_of(parts).model == "steadydancer-14b-fp16"
     dialog.gpu.choice.setFocus()
     parts.machine.choose("cuda:GPU-1")
