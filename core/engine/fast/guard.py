@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.engine.fast.recipe import Recipe, accelerate, recipe_of
+from core.engine.linear.quantised import QuantisedLinear
 from core.engine.machine import computes, explain
 from core.errors import EngineError, OutOfMemory, PirouetteError
 
@@ -43,7 +44,8 @@ class Guard:
     A transformer that is used again keeps the lower recipe, and each render is told of it.
 
     Args:
-        transformer: with a ``recipe``, as ``accelerate`` leaves it; one without is not watched.
+        transformer: with a ``recipe``, as ``accelerate`` leaves it; one that is the plain reference, by
+            recipe and layers, is not watched.
         tell: gets a sentence for people at each fall.
         forget: called before a forward is taken again: what an unusable one has left behind is no good.
     """
@@ -53,7 +55,8 @@ class Guard:
     ) -> None:
         self._transformer: Any = transformer
         self._tell, self._forget = tell, forget
-        self._watching = not recipe_of(transformer).is_plain
+        self._narrow = eight_bit_layers(transformer)
+        self._watching = self._narrow or not recipe_of(transformer).is_plain
         for sentence in fallen(transformer):
             tell(sentence)
 
@@ -70,7 +73,7 @@ class Guard:
         while problem:
             recipe = recipe_of(self._transformer)
             lower = recipe.lower()
-            if lower is None:
+            if lower is None or (recipe.is_plain and not self._narrow):
                 break
             before = fallen(self._transformer)
             accelerate(self._transformer, lower)
@@ -99,6 +102,11 @@ class Guard:
                 raise _broken(error, recipe_of(self._transformer)) from error
             _LOG.warning("A fast kernel could not run", exc_info=error)
             return None, f"an error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def eight_bit_layers(transformer: nn.Module) -> bool:
+    """Whether any of its linear layers multiplies in 8 bits."""
+    return any(isinstance(layer, QuantisedLinear) and layer.eight_bit for layer in transformer.modules())
 
 
 def fallen(transformer: nn.Module) -> tuple[str, ...]:

@@ -52,6 +52,11 @@ class QuantisedLinear(nn.Module):
             nn.Parameter(torch.zeros(out_features, dtype=dtype), requires_grad=False) if bias else None
         )
 
+    @property
+    def eight_bit(self) -> bool:
+        """Whether its products are of 8-bit values."""
+        return self.rows_kind != "float"
+
     def dequantise(self, dtype: torch.dtype) -> Tensor:
         """The weight [out, in]; scales are applied in float32, then it is rounded once to ``dtype``."""
         raise NotImplementedError
@@ -216,6 +221,11 @@ class Int8BlockLinear(QuantisedLinear):
         self.register_buffer("scale", torch.ones(scale_shape(out_features, in_features)))
         if matmul == "int8":
             check_int8_weight(self.data, _present(self.scale))
+
+    @property
+    def eight_bit(self) -> bool:
+        """See ``QuantisedLinear``."""
+        return self.matmul == "int8"
 
     def multiply_floats(self) -> None:
         """See ``QuantisedLinear``."""

@@ -171,7 +171,7 @@ def test_a_forward_taken_again_decides_as_before() -> None:
 
 
 def test_nothing_is_held_once_the_last_step_is_done() -> None:
-    """A cache may live on in its own circles until it is collected, while the autoencoder wants the memory."""
+    """A cache lives on in its own circles until they are collected, while the autoencoder wants memory."""
     for kind in KINDS:
         cache = made(kind, 0.2)
         walk(cache, Blocks(lambda _step, block: block + 1.0))

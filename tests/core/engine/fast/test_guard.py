@@ -18,7 +18,7 @@ from core.engine.linear.narrowing import narrow_module
 from core.engine.linear.quantised import ScaledFp8Linear
 from core.engine.models.attention import CrossAttention
 from core.engine.ops.cross import KeysValues
-from core.engine.pipeline import generate
+from core.engine.pipeline import denoise, generate
 from core.errors import Cancelled, EngineError
 from core.types import Sampling
 
@@ -114,6 +114,39 @@ def test_what_an_unusable_forward_kept_is_computed_again(
     notes: list[str] = []
     latents = generate(bundle, conditions, ONE_STEP, 0, Hooks(on_note=notes.append))
     assert torch.isfinite(latents).all()
+    assert len(notes) == 1
+
+
+def test_products_in_eight_bits_are_watched_in_plain_blocks_too(
+    conditions: Conditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transformer = tiny_bundle().transformer
+    narrow_module(transformer, "fp8")
+    product = ScaledFp8Linear.multiply
+
+    def poisoned(self: ScaledFp8Linear, *given: object) -> torch.Tensor:
+        out = product(self, *given)  # type: ignore[arg-type]
+        return out * float("nan") if self.eight_bit else out
+
+    monkeypatch.setattr(ScaledFp8Linear, "multiply", poisoned)
+    notes: list[str] = []
+    noise = torch.randn(conditions.latent_shape, generator=torch.Generator().manual_seed(1))
+    latents = denoise(transformer, conditions, ONE_STEP, noise, Hooks(on_note=notes.append))
+    assert torch.isfinite(latents).all()
+    (note,) = notes
+    assert note.endswith("no products in 8 bits.")
+
+
+def test_without_them_nothing_is_lower_than_plain(bundle: ModelBundle) -> None:
+    notes: list[str] = []
+    calls: list[Recipe] = []
+
+    def forward() -> torch.Tensor:
+        calls.append(recipe_of(bundle.transformer))
+        return torch.full((1, 16, 2, 4, 4), float("nan"))
+
+    Guard(bundle.transformer, notes.append).checked(forward, torch.zeros(1, 16, 2, 4, 4), 0.5)
+    assert calls == [FUSED, Recipe()]
     assert len(notes) == 1
 
 
