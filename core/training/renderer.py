@@ -1,13 +1,16 @@
-"""Draws batches of capsules with shading, depth and smooth edges, and of skeletons as ``core.pose.draw``.
+"""Draws batches of people with shading, depth and smooth edges, and of skeletons as ``core.pose.draw``.
 
-Pictures are drawn at twice their size and averaged down. On a GPU all capsules of a group run in one compiled
-kernel; on the CPU each capsule touches only its own rectangle. Both call ``_capsule``.
+Pictures are drawn at twice their size and averaged down. On a GPU one kernel draws all shapes tile by tile
+(``core.training.paint_kernel``); on the CPU each shape touches only its own rectangle, for all pictures at
+once. Both follow ``core.training.painting``, whose functions on whole pictures are the reference.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,58 +18,87 @@ from torch import Tensor
 
 from core.pose.draw import COLOURS, DIM
 from core.pose.skeleton import LIMBS
+from core.training import painting
+from core.training.painting import FAR, Planes, blank
 
 SUPERSAMPLE = 2
-FAR = -1e6
-_GROUP = 9
+_GROUP = 8
+How = Literal["cropped", "whole", "compiled", "tiles"]
+Paint = Callable[[Planes, Tensor, Tensor, Tensor, Tensor], Planes]
 
 
-def _capsule(
-    colour: Tensor, depth: Tensor, v: Tensor, light: Tensor, y: Tensor, x: Tensor
+@dataclass(frozen=True)
+class Figures:
+    """Values of all shapes in pictures, [N, P, ...] or [B, T, P, ...], in the order of drawing."""
+
+    shadows: Tensor
+    solids: Tensor
+    decals: Tensor
+    prints: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Figures:
+        """The same change to every part: an index, a device, a reshape."""
+        return Figures(*(change(getattr(self, f.name)) for f in fields(Figures)))
+
+    def layers(self) -> tuple[tuple[Tensor, Paint], ...]:
+        """Parts with the function that paints one of them."""
+        return (
+            (self.shadows, painting.shadow),
+            (self.solids, painting.solid),
+            (self.decals, painting.decal),
+            (self.prints, painting.print_),
+        )
+
+
+def paint_people(
+    background: Tensor, figures: Figures, light: Tensor, *, how: How = "cropped"
 ) -> tuple[Tensor, Tensor]:
-    """Paint one capsule a frame.
+    """Draw people over backgrounds.
 
-    colour [N, 3, H, W]; depth [N, H, W] in pixels towards the viewer; v [N, 20] as in ``CAPSULE``;
-    light [N, 3] unit vectors; y [H, 1], x [1, W] pixel centres.
+    Args:
+        background: [N, 3, H, W] in 0..1, at the drawing size (twice the picture).
+        figures: values [N, P, ...] in drawing pixels.
+        light: [N, 9]: direction to the light (right, up, to the viewer), its colour, the colour of shade.
+        how: "cropped" (CPU), "tiles" (GPU, or Triton's interpreter), "whole" (the reference), "compiled" (the
+            reference in compiled groups, for a GPU without Triton).
+
+    Returns:
+        Pictures [N, 3, H/2, W/2] in 0..1 and the person's mask [N, H/2, W/2] as booleans, without shadows.
     """
-    c = v[:, :, None, None].unbind(1)
-    ax, ay, az, bx, by, bz, radius_a, radius_b = c[:8]
-    dx, dy = bx - ax, by - ay
-    length2 = dx * dx + dy * dy
-    t = (((x - ax) * dx + (y - ay) * dy) / length2.clamp_min(1e-3)).clamp(0, 1)
-    px, py = x - ax - t * dx, y - ay - t * dy
-    radius = radius_a + t * (radius_b - radius_a)
-    distance = (px * px + py * py).sqrt()
-    safe = radius.clamp_min(1e-3)
-    nx, ny = px / safe, -py / safe
-    nz = (1 - nx * nx - ny * ny).clamp_min(0).sqrt()
-    front = az + t * (bz - az) + nz * radius
-    cover = (radius - distance + 0.5).clamp(0, 1) * (radius > 0.05)
-    cover = cover * ((front - depth) * 0.5 + 0.5).clamp(0, 1)
-    bands = (t * c[18] + c[19]) % 1.0
-    striped = (c[18] > 0) & (bands > 0.5)
-    beyond = t > c[17]
-    lx, ly, lz = (light[:, i, None, None] for i in range(3))
-    shade = 0.55 + 0.5 * (nx * lx + ny * ly + nz * lz).clamp_min(0)
-    channels = []
-    for i in range(3):
-        paint = torch.where(beyond, c[14 + i], torch.where(striped, c[11 + i], c[8 + i]))
-        channels.append(torch.lerp(colour[:, i], (paint * shade).clamp(0, 1), cover))
-    depth = torch.where(cover > 0.5, torch.maximum(front, depth), depth)
-    return torch.stack(channels, dim=1), depth
+    if how == "tiles":
+        from core.training.paint_tiles import paint_tiles  # needs Triton
+
+        return paint_tiles(background, figures, light)
+    y, x = _grid(background.shape[2], background.shape[3], background.device)
+    planes = blank(background)
+    if how == "cropped":
+        planes = _cropped(planes, figures, light)
+    else:
+        planes = _whole(planes, figures, light, y[None], x[None], how == "compiled")
+    colour, depth = torch.stack(planes[:3], dim=1), planes.depth
+    mask = F.avg_pool2d((depth > FAR / 2).float(), SUPERSAMPLE) > 0.5
+    return F.avg_pool2d(colour, SUPERSAMPLE), mask
 
 
-def _capsule_group(
-    colour: Tensor, depth: Tensor, values: Tensor, light: Tensor, y: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
+def _whole(planes: Planes, figures: Figures, light: Tensor, y: Tensor, x: Tensor, compiled: bool) -> Planes:
+    for values, paint in figures.layers():
+        group = _compiled(paint) if compiled else functools.partial(_group, paint)
+        for start in range(0, values.shape[1], _GROUP):
+            part = values[:, start : start + _GROUP]
+            part = F.pad(part, (0, 0, 0, _GROUP - part.shape[1])) if compiled else part
+            planes = group(planes, part.contiguous(), light, y, x)
+    return planes
+
+
+def _group(paint: Paint, planes: Planes, values: Tensor, light: Tensor, y: Tensor, x: Tensor) -> Planes:
     for index in range(values.shape[1]):
-        colour, depth = _capsule(colour, depth, values[:, index], light, y, x)
-    return colour, depth
+        planes = paint(planes, values[:, index], light, y, x)
+    return planes
 
 
 @functools.cache
-def _compiled(function: Callable[..., object]) -> Callable[..., object]:
-    return torch.compile(function, dynamic=False)
+def _compiled(paint: Paint) -> Paint:
+    return torch.compile(functools.partial(_group, paint), dynamic=False)
 
 
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -75,60 +107,33 @@ def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor
     return y, x
 
 
-def paint_people(
-    background: Tensor, values: Tensor, light: Tensor, *, cropped: bool
-) -> tuple[Tensor, Tensor]:
-    """Draw people over backgrounds.
-
-    Args:
-        background: [N, 3, H, W] in 0..1, at the drawing size (twice the picture).
-        values: [N, P, 20] capsules in drawing pixels.
-        light: [N, 3].
-        cropped: touch only each capsule's rectangle (CPU); else whole frames in compiled groups (GPU).
-
-    Returns:
-        Pictures [N, 3, H/2, W/2] in 0..1 and the person's mask [N, H/2, W/2] as booleans.
-    """
-    depth = torch.full_like(background[:, 0], FAR)
-    colour = background.clone()
-    y, x = _grid(background.shape[2], background.shape[3], background.device)
-    if cropped:
-        _paint_cropped(colour, depth, values, light, y, x)
-    else:
-        group = _compiled(_capsule_group)
-        for start in range(0, values.shape[1], _GROUP):
-            part = values[:, start : start + _GROUP]
-            if part.shape[1] < _GROUP:
-                part = F.pad(part, (0, 0, 0, _GROUP - part.shape[1]))
-            colour, depth = group(colour, depth, part.contiguous(), light, y, x)  # type: ignore[misc]
-    mask = F.avg_pool2d((depth > FAR / 2).float(), SUPERSAMPLE) > 0.5
-    return F.avg_pool2d(colour, SUPERSAMPLE), mask
+def _cropped(planes: Planes, figures: Figures, light: Tensor) -> Planes:
+    """Every shape on its own rectangles, as large in all pictures as the largest of them."""
+    whole = torch.stack(planes, dim=-1)
+    for values, paint in figures.layers():
+        for index in range(values.shape[1]):
+            _crop(whole, values[:, index], paint, light)
+    return Planes(*whole.unbind(-1))
 
 
-def _paint_cropped(
-    colour: Tensor, depth: Tensor, values: Tensor, light: Tensor, y: Tensor, x: Tensor
-) -> None:
-    height, width = depth.shape[1:]
-    for n in range(values.shape[0]):
-        for v in values[n]:
-            radius = float(v[6:8].max()) + 1
-            if radius <= 1.05:
-                continue
-            left, right = int(v[[0, 3]].min() - radius), int(v[[0, 3]].max() + radius) + 2
-            top, bottom = int(v[[1, 4]].min() - radius), int(v[[1, 4]].max() + radius) + 2
-            rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-            if rows.start >= rows.stop or columns.start >= columns.stop:
-                continue
-            one = slice(n, n + 1)
-            painted, front = _capsule(
-                colour[one, :, rows, columns],
-                depth[one, rows, columns],
-                v[None],
-                light[one],
-                y[rows],
-                x[:, columns],
-            )
-            colour[one, :, rows, columns], depth[one, rows, columns] = painted, front
+def _crop(whole: Tensor, values: Tensor, paint: Paint, light: Tensor) -> None:
+    """Paints one shape; whole [N, H, W, 5] is changed in place. Pixels beyond an edge repeat the edge's."""
+    height, width = whole.shape[1:3]
+    left, right, top, bottom = values[:, -4:].unbind(1)
+    left, right = left.clamp(0, width).floor().long(), right.clamp(0, width).ceil().long()
+    top, bottom = top.clamp(0, height).floor().long(), bottom.clamp(0, height).ceil().long()
+    there = (right > left) & (bottom > top)
+    if not there.any():
+        return
+    n = there.nonzero()[:, 0]
+    left, right, top, bottom = left[n], right[n], top[n], bottom[n]
+    rows = top[:, None] + torch.arange(int((bottom - top).max()))
+    columns = left[:, None] + torch.arange(int((right - left).max()))
+    rows, columns = rows.clamp_max(height - 1)[:, :, None], columns.clamp_max(width - 1)[:, None, :]
+    place = (n[:, None, None], rows, columns)
+    planes = Planes(*whole[place].unbind(-1))
+    painted = paint(planes, values[n], light[n], rows + 0.5, columns + 0.5)
+    whole[place] = torch.stack(painted, dim=-1)
 
 
 def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -159,9 +164,14 @@ def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return torch.stack(canvas, dim=1)
 
 
+@functools.cache
+def _compiled_skeleton() -> Callable[..., object]:
+    return torch.compile(_skeleton, dynamic=False)
+
+
 def paint_skeletons(points: Tensor, shown: Tensor, height: int, width: int) -> Tensor:
     """Skeletons at half the drawing size: points [N, 18, 2] drawing pixels -> [N, 3, height, width], 0..1."""
     y, x = _grid(height * SUPERSAMPLE, width * SUPERSAMPLE, points.device)
-    draw = _compiled(_skeleton) if points.is_cuda else _skeleton
+    draw = _compiled_skeleton() if points.is_cuda else _skeleton
     canvas: Tensor = draw(points, shown, y, x)  # type: ignore[assignment]
     return F.avg_pool2d(canvas, SUPERSAMPLE) / 255
