@@ -6,11 +6,21 @@ import torch
 
 from core.training.clip_types import ClipRecipe, Clips
 from core.training.clips_v1 import make_first_clips
+from core.training.clips_v2 import ClipPlan, paint_clips, plan_clips
 from core.training.motion_bank import Bank
 from core.training.randomness import Draws
 from core.training.skeletons import draw_like_product, negative_points
 
-__all__ = ["ClipRecipe", "Clips", "draw_like_product", "make_clips", "negative_points"]
+__all__ = [
+    "ClipPlan",
+    "ClipRecipe",
+    "Clips",
+    "draw_like_product",
+    "make_clips",
+    "negative_points",
+    "paint_clips",
+    "plan_clips",
+]
 
 
 def make_clips(
@@ -23,4 +33,7 @@ def make_clips(
     negatives: bool = False,
 ) -> Clips:
     """A batch of clips, the same for a seed on every machine (up to rounding in the drawing)."""
-    return make_first_clips(Draws(seed), batch, recipe, bank, torch.device(device), negatives)
+    device = torch.device(device)
+    if recipe.version == 1:
+        return make_first_clips(Draws(seed), batch, recipe, bank, device, negatives)
+    return paint_clips(plan_clips(seed, batch, recipe, bank), device, negatives=negatives)

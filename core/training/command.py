@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from core.errors import PirouetteError
+from core.errors import BadSetting, PirouetteError
+from core.training.clock import Ending
 from core.training.motion import Bank, load_bank
 
 
@@ -39,8 +40,35 @@ def training_parser(about: str | None, seconds: float) -> argparse.ArgumentParse
     parser.add_argument(
         "--piece-seconds", type=_positive, default=float("inf"), help="stop this piece after so long"
     )
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument(
+        "--open", action="store_true", help="other pieces will follow: the learning rate stays as it is"
+    )
+    ends.add_argument(
+        "--last", action="store_true", help="the learning rate falls to 0 over this piece, which ends the run"
+    )
     parser.add_argument("--device", type=_device, default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--workers", type=_count, default=0, help="processes that prepare clips beside this one"
+    )
     return parser
+
+
+def ending(options: argparse.Namespace) -> Ending:
+    """When the learning rate falls.
+
+    Raises:
+        BadSetting: a piece that is open or last has no end.
+    """
+    if not (options.open or options.last):
+        return "run"
+    if options.piece_seconds == float("inf"):
+        raise BadSetting(
+            "A piece that does not end with the run needs an end of its own.",
+            value="no --piece-seconds",
+            action="Give --piece-seconds.",
+        )
+    return "open" if options.open else "piece"
 
 
 def training_motion(source: Path | None) -> Bank | None:
@@ -56,6 +84,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes")
     return value
 
 

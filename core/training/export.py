@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 
-from core.engine.models.mini import NATIVE_AREA, NATIVE_FRAMES, read_config, transformer_config, write_mini
+from core.engine.models.mini import read_config, transformer_config, write_mini
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadInput
-from core.training import checkpoint
+from core.training import checkpoint, sizes
+from core.training.checkpoint import AVERAGED, named
 from core.training.command import run
-from core.training.train_dit import AVERAGED, DiTTraining, load_vae, named
+from core.training.train_dit import DiTTraining
 from core.training.train_vae import VAETraining
+from core.training.vae_files import load_vae
 
 
 def export(vae_folder: Path, dit_folder: Path, out: Path) -> None:
@@ -36,11 +38,10 @@ def export(vae_folder: Path, dit_folder: Path, out: Path) -> None:
     vae = load_vae(vae_folder, torch.device("cpu"))
     model = SteadyDancerTransformer(transformer_config(**dit[1].get("config", {})))
     model.load_state_dict(named(dit[0], AVERAGED))
-    about = {
-        "transformer": {"settings": dit[1].pop("settings", asdict(DiTTraining())), "record": dit[1]},
-        "vae": vae_record(vae_folder),
-    }
-    write_mini(out, model, vae, area=NATIVE_AREA, frames=NATIVE_FRAMES, about=about)
+    settings = dit[1].pop("settings", asdict(DiTTraining()))
+    about = {"transformer": {"settings": settings, "record": dit[1]}, "vae": vae_record(vae_folder)}
+    area = settings.get("pool", {}).get("area", sizes.AREA)
+    write_mini(out, model, vae, area=area, frames=settings["recipe"]["frames"], about=about)
 
 
 def vae_record(folder: Path) -> dict[str, Any]:

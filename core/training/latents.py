@@ -13,6 +13,8 @@ from core.engine.models.mini_encoders import TEXT_DIM, TEXT_LEN, PatchImageEncod
 from core.training.clips import Clips
 
 SMALL = 128
+# Root mean square over channels at which a place counts half as changed; noise of the encoder is far below.
+_HALFWAY = 0.5
 
 
 @dataclass
@@ -85,6 +87,16 @@ def encode_clips(clips: Clips, vae: VideoVAE) -> LatentPool:
         text=text.to(device, torch.bfloat16),
         moving=_moving(clips.mask),
     )
+
+
+def changed(latents: Tensor, reference: Tensor) -> Tensor:
+    """How far each place of a video is from its reference, 0..1, smoothed over 3x3 places.
+
+    latents [B, 16, T, h, w]; reference [B, 16, 1, h, w], both of about unit size -> [B, T, h, w] float32.
+    """
+    far = (latents.float() - reference.float()).square().mean(dim=1).sqrt()
+    smooth = F.avg_pool2d(far, 3, stride=1, padding=1, count_include_pad=False)
+    return smooth / (smooth + _HALFWAY)
 
 
 def _pictures(frames: Tensor) -> Tensor:

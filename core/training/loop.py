@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from core.errors import EngineError
 from core.training.clock import Clock
-from core.training.optim import Muon, split_parameters, trapezoid
+from core.training.optim import Muon, split_parameters
 
-WARMUP = 0.01
-# Momentum is not saved, so each piece of a run begins gently.
-PIECE_WARMUP_STEPS = 60
 GRADIENT_NORM = 1.0
 
 
@@ -21,7 +21,7 @@ class Updater:
         model: in training mode, on its device.
         rates: learning rates of Muon and of AdamW at the top of the schedule.
         beta2: AdamW's second decay rate.
-        decay: the share of the run at whose end the learning rate falls to 0.
+        decay: the share of the run at whose end the learning rate falls to 0, see ``Clock.factor``.
         clock: the run's.
     """
 
@@ -31,21 +31,15 @@ class Updater:
         matrices, others = split_parameters(model)
         muon, adam = rates
         self._model, self._rates, self._decay, self._clock = model, rates, decay, clock
-        self._began = clock.step
+        fused = next(model.parameters()).is_cuda
         self._optimizers: tuple[torch.optim.Optimizer, ...] = (
             Muon(matrices, muon),
-            torch.optim.AdamW(others, adam, (0.9, beta2), weight_decay=0.01),
+            torch.optim.AdamW(others, adam, (0.9, beta2), weight_decay=0.01, fused=fused),
         )
-
-    @property
-    def factor(self) -> float:
-        """What the learning rates are multiplied by at the clock's step."""
-        in_piece = (self._clock.step - self._began + 1) / PIECE_WARMUP_STEPS
-        return trapezoid(self._clock.progress, WARMUP, self._decay) * min(1.0, in_piece)
 
     def update(self, loss: Tensor) -> None:
         """One step down the gradient of ``loss``."""
-        factor = self.factor
+        factor = self._clock.factor(self._decay)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
         for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
@@ -63,11 +57,22 @@ class LossRecord:
         self._every, self._sum, self._count = every, torch.zeros(()), 0
 
     def add(self, step: int, loss: Tensor) -> bool:
-        """Take in a step's loss; True where that completed a mean."""
+        """Take in a step's loss; True where that completed a mean.
+
+        Raises:
+            EngineError: the mean is not finite; better than to save what came of it.
+        """
         self._sum = self._sum.to(loss.device) + loss.detach()
         self._count += 1
         if (step + 1) % self._every:
             return False
-        self.means.append(round(float(self._sum) / self._count, 5))
+        mean = float(self._sum) / self._count
+        if not math.isfinite(mean):
+            raise EngineError(
+                f"The loss is {mean} before step {step + 1}.",
+                value=mean,
+                action="Go on from the last checkpoint with a lower learning rate.",
+            )
+        self.means.append(round(mean, 5))
         self._sum, self._count = torch.zeros(()), 0
         return True

@@ -112,10 +112,3 @@ class Ema:
         """Continue from saved averages."""
         for name, average in zip(self._names, self._average, strict=True):
             average.copy_(state[name])
-
-
-def trapezoid(progress: float, warmup: float, decay: float) -> float:
-    """Learning-rate factor: rises over ``warmup``, stays, falls to 0 over the last ``decay`` (shares)."""
-    rise = min(1.0, (progress + 1e-3) / max(warmup, 1e-6))
-    fall = min(1.0, (1.0 - progress) / max(decay, 1e-6))
-    return max(0.0, min(rise, fall))

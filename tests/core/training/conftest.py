@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from runs import CPU, TINY_VAE, VAERun
 
+from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe
 from core.training.motion import WHEEL_FOLDER
 from core.training.train_dit import DiTTraining
 from core.training.train_vae import VAETraining, train
+from core.training.vae_pool import Crops
 
 
 def frame(angle: float, travel: float) -> list[float]:
@@ -44,11 +46,7 @@ def motion_archive(tmp_path: Path) -> Path:
 def vae_settings() -> VAETraining:
     """Four clips of 64x64 and 9 frames, a few steps at a high rate."""
     return VAETraining(
-        pool=4,
-        clips_a_draw=2,
-        crops=4,
-        crop=32,
-        frames=5,
+        crops=Crops(pool=4, clips_a_draw=2, crops=4, pose_share=0.25, crop=32, frames=5),
         steps=24,
         seconds=1e9,
         muon_lr=0.02,
@@ -65,14 +63,12 @@ def vae_settings() -> VAETraining:
 def dit_settings() -> DiTTraining:
     """As small, with new clips at every 16th step."""
     return DiTTraining(
-        pool=4,
-        clips_a_draw=2,
+        pool=PoolSettings(clips=4, clips_a_draw=2, refresh_every=16, area=64 * 64, ratios=(1.0,)),
         batch=4,
         steps=48,
         seconds=1e9,
         muon_lr=0.1,
         adam_lr=0.05,
-        refresh_every=16,
         log_every=8,
         recipe=ClipRecipe(64, 64, 9),
     )

@@ -45,7 +45,9 @@ def test_the_averaged_weights_are_shipped(vae_run: VAERun, tmp_path: Path) -> No
     about = read_config(tmp_path / "mini")["about"]
     assert about["transformer"]["record"] == progress
     assert about["vae"]["record"]["step"] == 24
-    assert about["transformer"]["settings"]["recipe"]["height"] == 192
+    assert about["transformer"]["settings"]["recipe"]["height"] == 256
+    assert bundle.spec.native_area == 256 * 256
+    assert bundle.spec.native_frames == 33
 
 
 def test_a_missing_checkpoint_is_told(vae_run: VAERun, tmp_path: Path) -> None:

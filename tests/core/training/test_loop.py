@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from core.training.clock import Clock
-from core.training.loop import PIECE_WARMUP_STEPS, LossRecord, Updater
+from core.errors import EngineError
+from core.training.clock import PIECE_WARMUP_STEPS, Clock, trapezoid
+from core.training.loop import LossRecord, Updater
 
 
 class Watch:
@@ -56,10 +57,9 @@ def test_a_piece_ends_before_the_run() -> None:
 
 def test_learning_rates_rise_with_each_piece_and_fall_at_the_end() -> None:
     clock = Clock(1000, 1e9, 1e9, step=300, now=Watch())
-    updater = Updater(nn.Linear(16, 16), (0.1, 0.2), 0.99, 0.5, clock)
     factors = {}
     for step in clock.steps():
-        factors[step] = updater.factor
+        factors[step] = clock.factor(0.5)
     assert factors[300] == pytest.approx(1 / PIECE_WARMUP_STEPS)
     assert factors[300 + PIECE_WARMUP_STEPS] == 1
     assert factors[500] == 1
@@ -88,3 +88,46 @@ def test_losses_are_averaged_between_entries() -> None:
     done = [record.add(step, torch.tensor(float(step))) for step in range(4, 10)]
     assert done == [False, True, False, False, True, False]
     assert means == [9.0, 4.5, 7.0]
+
+
+def test_an_open_piece_keeps_its_learning_rate_and_leaves_the_run_open() -> None:
+    watch = Watch()
+    clock = Clock(10, 5.0, 200.0, step=300, seconds_before=90.0, now=watch, ending="open")
+    factors = []
+    for _ in clock.steps():
+        factors.append(clock.factor(0.5))
+        watch.time += 1
+    assert len(factors) == 200
+    assert factors[0] == pytest.approx(1 / PIECE_WARMUP_STEPS)
+    assert set(factors[PIECE_WARMUP_STEPS:]) == {1.0}
+    assert not clock.finished
+
+
+def test_a_last_piece_goes_down_to_nothing() -> None:
+    watch = Watch()
+    clock = Clock(10, 5.0, 1000.0, step=300, seconds_before=90.0, now=watch, ending="piece")
+    factors = []
+    for _ in clock.steps():
+        factors.append(clock.factor(0.5))
+        watch.time += 1
+    assert len(factors) == 1000
+    assert factors[100:250] == [1.0] * 150
+    assert factors[-1] < 0.002
+    assert clock.finished
+
+
+def test_the_schedule_rises_stays_and_falls_to_nothing() -> None:
+    factors = [trapezoid(at / 100, 0.1, 0.4) for at in range(101)]
+    assert 0 < factors[0] < 0.02
+    assert factors[5] == pytest.approx(0.51)
+    assert set(factors[10:61]) == {1.0}
+    assert factors[80] == pytest.approx(0.5)
+    assert factors[100] == 0
+
+
+def test_a_loss_that_is_no_number_stops_the_run() -> None:
+    record = LossRecord([], every=2)
+    record.add(0, torch.tensor(1.0))
+    with pytest.raises(EngineError, match="loss is nan before step 2"):
+        record.add(1, torch.tensor(float("nan")))
+    assert record.means == []

@@ -8,7 +8,7 @@ from torch import nn
 
 from core.engine.models.mini import transformer_config
 from core.engine.models.transformer import SteadyDancerTransformer
-from core.training.optim import Ema, Muon, orthogonalise, split_parameters, trapezoid
+from core.training.optim import Ema, Muon, orthogonalise, split_parameters
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 16), (1, 16, 64), (5, 24, 96), (3, 128, 32)])
@@ -77,12 +77,3 @@ def test_averaged_weights_follow_and_continue() -> None:
     other.load(ema.state_dict())
     assert other.state_dict()["weight"].item() == pytest.approx(0.95)
     assert model.weight.item() == 1
-
-
-def test_the_schedule_rises_stays_and_falls_to_nothing() -> None:
-    factors = [trapezoid(at / 100, 0.1, 0.4) for at in range(101)]
-    assert 0 < factors[0] < 0.02
-    assert factors[5] == pytest.approx(0.51)
-    assert set(factors[10:61]) == {1.0}
-    assert factors[80] == pytest.approx(0.5)
-    assert factors[100] == 0

@@ -19,22 +19,23 @@ from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.mini_vae import MiniVAE
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadInput
-from core.training import checkpoint, train_dit
+from core.training import checkpoint, drawing
+from core.training.checkpoint import AVERAGED, RAW, named
+from core.training.clip_latents import ClipStream, FreshPools, identity_of
 from core.training.clips import Clips, make_clips
+from core.training.drawing import ClipSource
 from core.training.export import export
 from core.training.latents import LatentPool, black_latent
 from core.training.train_dit import (
-    AVERAGED,
-    RAW,
-    ClipStream,
     DiTTraining,
     choose_condition,
+    draw_times,
     first_model,
     flow_loss,
-    load_vae,
-    named,
+    loss_weight,
     train,
 )
+from core.training.vae_files import load_vae
 
 
 def tiny_transformer() -> SteadyDancerTransformer:
@@ -74,7 +75,9 @@ def first_piece(tmp_path_factory: pytest.TempPathFactory, vae: MiniVAE, dit_sett
 
 @pytest.fixture(scope="module")
 def pool(vae: MiniVAE, dit_settings: DiTTraining) -> LatentPool:
-    return ClipStream(dit_settings, vae, None, CPU, drawn=500).fill(2)
+    recipes = dit_settings.pool.recipes(dit_settings.recipe)
+    source = ClipSource(recipes, dit_settings.seed * 10_000_000, 2, None, CPU, start=500, negatives=True)
+    return ClipStream(source, vae, CPU).next()
 
 
 def fixed_loss(
@@ -123,7 +126,7 @@ def test_a_stopped_run_goes_on_with_new_clips(
         seeds.append(seed)
         return make_clips(seed, *args, **options)
 
-    monkeypatch.setattr(train_dit, "make_clips", noted)
+    monkeypatch.setattr(drawing, "make_clips", noted)
     _, record = train(dit_settings, tiny_transformer(), vae, folder, None, CPU, math.inf, counted_seconds())
     assert record["step"] == 48
     assert record["finished"]
@@ -162,7 +165,8 @@ def test_saves_on_the_way_count_the_step_that_is_done(
 
     save = checkpoint.save
     monkeypatch.setattr(checkpoint, "save", noted)
-    settings = replace(dit_settings, pool=2, batch=2, steps=3, save_every=2, refresh_every=100)
+    few = replace(dit_settings.pool, clips=2, refresh_every=100)
+    settings = replace(dit_settings, pool=few, batch=2, steps=3, save_every=2)
     train(settings, tiny_transformer(), vae, tmp_path, None, CPU, math.inf)
     assert steps == [2, 3]
 
@@ -200,3 +204,66 @@ def test_a_new_run_can_begin_with_a_model_folder(
     assert fixed_loss(model, taken, pool, dit_settings) < before
     export(tmp_path / "model", tmp_path / "dit", tmp_path / "next")
     assert read_config(tmp_path / "next")["about"]["vae"] == {"step": 24}
+
+
+def test_a_wider_model_begins_with_a_folder_s_weights(tmp_path: Path, vae: MiniVAE) -> None:
+    old = tiny_transformer()
+    write_mini(tmp_path / "model", old, vae, area=64 * 64, frames=9, about={})
+    config = transformer_config(dim=72, num_heads=3, num_layers=2, ffn_dim=96)
+    model = first_model(tmp_path / "model", 1, config)
+    fresh = first_model(None, 1, config)
+    mine, theirs, new = model.state_dict(), old.state_dict(), fresh.state_dict()
+    weight = mine["blocks.0.ffn.0.weight"]
+    assert (weight[:64, :48] - theirs["blocks.0.ffn.0.weight"]).abs().max() < 0.01
+    assert not weight[:64, 48:].any()
+    assert torch.equal(weight[64:], new["blocks.0.ffn.0.weight"][64:])
+    assert torch.equal(mine["blocks.1.ffn.0.weight"], new["blocks.1.ffn.0.weight"])
+    stacked = mine["time_projection.1.weight"].view(6, 72, 72)[:, :48, :48]
+    assert (stacked - theirs["time_projection.1.weight"].view(6, 48, 48)).abs().max() < 0.01
+    assert model.blocks[0].ffn[0].weight.requires_grad
+
+
+@pytest.mark.parametrize("times", ["shift", "logit"])
+def test_times_lie_between_none_and_all_noise(times: Any, dit_settings: DiTTraining) -> None:
+    torch.manual_seed(3)
+    drawn = draw_times(replace(dit_settings, times=times), 4000, CPU)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert 0.5 < drawn.mean() < 0.75
+
+
+def test_what_moves_counts_more(pool: LatentPool, dit_settings: DiTTraining) -> None:
+    batch = replace(pool, video=pool.image[:, :, :1].expand_as(pool.video).clone())
+    batch.video[:, :, 2, 3, 3] += 3
+    weight = loss_weight(batch, replace(dit_settings, moving_weight=0.0))
+    assert weight.mean() == pytest.approx(1)
+    assert (weight[:, 2, 3, 3] / weight[:, 1, 3, 3]).min() > 2
+    assert torch.equal(weight[:, 0], weight[:, 1])
+    plain = loss_weight(pool, replace(dit_settings, moving_weight=0.0, changed_weight=0.0))
+    assert torch.equal(plain, torch.ones_like(plain))
+
+
+def test_pools_of_several_shapes_are_kept_and_renewed(
+    vae: MiniVAE, dit_settings: DiTTraining, tmp_path: Path
+) -> None:
+    few = replace(dit_settings.pool, clips=4, refresh_every=2, ratios=(1.0, 0.5))
+    recipes = few.recipes(dit_settings.recipe)
+    assert [(r.height, r.width) for r in recipes] == [(64, 64), (80, 32)]
+
+    def pools(start: int) -> FreshPools:
+        source = ClipSource(recipes, 0, 2, None, CPU, start=start, negatives=True)
+        identity = identity_of(vae, dit_settings.recipe, few, recorded=False)
+        return FreshPools(ClipStream(source, vae, CPU), few, len(recipes), tmp_path / "kept", identity)
+
+    first = pools(0)
+    assert [tuple(pool.video.shape[-2:]) for pool in first.pools] == [(8, 8), (10, 4)]
+    shape, batch = first.batch(3)
+    assert batch.video.shape[-2:] == first.pools[shape].video.shape[-2:]
+    again = pools(2)
+    before = [pool.video.clone() for pool in again.pools]
+    assert all(torch.equal(a, b.video) for a, b in zip(before, first.pools, strict=True))
+    again.refresh(0)
+    assert all(torch.equal(a, b.video) for a, b in zip(before, again.pools, strict=True))
+    again.refresh(1)
+    assert not torch.equal(before[0], again.pools[0].video)
+    assert torch.equal(before[1], again.pools[1].video)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from runs import CPU, TINY_VAE, VAERun
 
 from core.engine.models.mini_vae import MiniVAE
 from core.training import checkpoint
-from core.training.train_vae import VAETraining, cut, draw_pool, loss_of, set_linear_path, train
+from core.training.train_vae import VAETraining, loss_of, train
+from core.training.vae_pool import Crops, Pool, cut, draw_pool, set_linear_path, weights
+
+
+def drawn(settings: VAETraining) -> Pool:
+    return draw_pool(settings.crops, settings.recipe, settings.seed * 100_000, None, CPU)
 
 
 def loss_on_fixed_crops(vae: MiniVAE, settings: VAETraining) -> float:
-    pool = draw_pool(settings, None, CPU)
     torch.manual_seed(5)
-    pictures, weight = cut(pool, settings, torch.Generator().manual_seed(5))
+    pictures, weight = cut(drawn(settings), settings.crops, torch.Generator().manual_seed(5))
     with torch.no_grad():
         return float(loss_of(vae, pictures, weight, settings.noise))
 
@@ -26,7 +32,8 @@ def loss_on_fixed_crops(vae: MiniVAE, settings: VAETraining) -> float:
 def untrained(settings: VAETraining) -> MiniVAE:
     torch.manual_seed(settings.seed)
     vae = MiniVAE(TINY_VAE)
-    set_linear_path(vae, draw_pool(settings, None, CPU), settings, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    set_linear_path(vae, drawn(settings), settings.pca_clips, settings.pca_patches, generator)
     return vae
 
 
@@ -40,7 +47,7 @@ def test_training_lowers_the_loss_below_the_pca_s(vae_run: VAERun, vae_settings:
 
 
 def test_latents_are_normalised(vae_run: VAERun, vae_settings: VAETraining) -> None:
-    pool = draw_pool(vae_settings, None, CPU)
+    pool = drawn(vae_settings)
     latents = torch.cat([vae_run.vae.encode(clip[None].float() / 127.5 - 1) for clip in pool.video])
     assert latents.mean(dim=(0, 2, 3, 4)).abs().max() < 1e-3
     assert torch.allclose(latents.std(dim=(0, 2, 3, 4)), torch.ones(16), atol=1e-3)
@@ -71,3 +78,29 @@ def test_a_stopped_run_goes_on(vae_run: VAERun, vae_settings: VAETraining, tmp_p
     assert saved[1]["step"] == 40
     for name, value in vae.state_dict().items():
         assert torch.equal(saved[0][name], value.half().float())
+
+
+def test_a_last_piece_brings_the_learning_rate_down_and_ends_the_run(
+    vae_settings: VAETraining, tmp_path: Path
+) -> None:
+    ticks = itertools.count()
+    _, record = train(
+        vae_settings, TINY_VAE, tmp_path, None, CPU, 40.0, lambda: float(next(ticks)), ends="piece"
+    )
+    assert record["finished"]
+    assert 5 <= record["step"] < 40
+
+
+def test_pixels_count_more_near_the_person_and_where_something_moves() -> None:
+    crops = Crops(body=2.0, motion=3.0)
+    pictures = torch.zeros(1, 3, 4, 32, 32)
+    pictures[:, :, 2:, 24:, 24:] = 1
+    near = torch.zeros(1, 4, 32, 32, dtype=torch.bool)
+    near[:, :, :8, :8] = True
+    weight = weights(pictures, near, crops)
+    assert weight.shape == (1, 1, 4, 32, 32)
+    assert weight.mean() == pytest.approx(1)
+    still, person, moving = weight[0, 0, 2, 16, 2], weight[0, 0, 2, 4, 4], weight[0, 0, 2, 28, 28]
+    assert person / still == pytest.approx(3)
+    assert moving / still == pytest.approx(4)
+    assert weight[0, 0, 3, 28, 28] == still
