@@ -108,4 +108,4 @@ def _triton(device: torch.device) -> tuple[str, str]:
         return version, "no C compiler, or switched off"
     if not triton_support.installed():
         return version, "not installed"
-    return version, "it needs an NVIDIA GPU of compute capability 7.5"
+    return version, "it needs an NVIDIA GPU of compute capability 8.0"

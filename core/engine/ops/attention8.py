@@ -20,7 +20,7 @@ Linear = tuple[Tensor, Tensor, Tensor]
 """State, total and bias of ``sla.LinearBranch``."""
 _FP8_BITS = math.log2(448)
 _EPSILON = 1e-5
-_TMA_CAPABILITY = (9, 0)
+_HOPPER = (9, 0)
 _SCRATCH_BYTES = 512 << 20
 """Accumulators set aside take no more: heads run in turns then."""
 
@@ -219,10 +219,14 @@ def _prepared(linear: Linear | None, keys: int, dtype: torch.dtype) -> Linear | 
 
 
 def _for_device(tiles: Tiles, device: torch.device) -> Tiles:
-    """Without the tensor memory accelerator where there is none; by interpreter it works."""
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < _TMA_CAPABILITY:
-        return replace(tiles, tma=False)
-    return tiles
+    """As Hopper does it on Hopper alone, and by the interpreter.
+
+    Other cards have operands in registers, and would spill hundreds of bytes with the limit.
+    """
+    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else _HOPPER
+    if capability == _HOPPER:
+        return tiles
+    return replace(tiles, registers=None, tma=tiles.tma and capability > _HOPPER)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ QUERY_BLOCK = 128
 KEY_BLOCK = 64
 WIDTHS = (64, 128)
 """Head widths that kernels take; others go through the plain form."""
+FP8_CAPABILITY = (8, 9)
 _PADDING = 128
 
 
@@ -66,8 +67,9 @@ class Packed(NamedTuple):
 def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
     """q [B, L, N, d], k and v [B, M, N, d] of any float dtype -> 8 bits, in four launches.
 
-    ``half`` leaves v as it is.
+    ``half`` leaves v as it is; so does ``fp8`` where the device has no such products.
     """
+    values = values_on(q.device, values)
     if q.shape[-1] not in WIDTHS or not triton_support.usable(q.device):
         return plain_pack8(q, k, v, values)
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
@@ -81,12 +83,19 @@ def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
 
 def plain_pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
     """``pack8`` in plain torch, any head width: what the kernels must equal."""
+    values = values_on(q.device, values)
     k_mean = _heads_first(k).mean(1)
     q8, q_scale, q_pooled = _plain_rows(_heads_first(q), QUERY_BLOCK)
     k8, k_scale, k_pooled = _plain_rows(_heads_first(k) - k_mean[:, None], KEY_BLOCK)
     v8, v_scale = (v, None) if values == "half" else _plain_values(_heads_first(v))
     shape = (q.shape[1], k.shape[1], q.shape[0])
     return Packed(q8, q_scale, k8, k_scale, v8, v_scale, q_pooled, k_pooled, k_mean, *shape)
+
+
+def values_on(device: torch.device, wanted: ValueKind) -> ValueKind:
+    """What values can be weighed in: fp8 products exist from capability 8.9 on (and by interpreter)."""
+    old = device.type == "cuda" and torch.cuda.get_device_capability(device) < FP8_CAPABILITY
+    return "half" if old else wanted
 
 
 def value_order(padded: int, device: torch.device) -> Tensor:

@@ -10,7 +10,7 @@ Shape letters: B batch, L queries, M keys, N heads, d head width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,15 +100,9 @@ def attend_sla(
     from core.engine.ops.attention8 import attend_packed
     from core.engine.ops.pack8 import pack8
 
-    packed = pack8(q, k, v, _values_of(q.device))
+    packed = pack8(q, k, v)
     kept = keep_pooled(packed.q_pooled, packed.k_pooled, topk, pinned)
     return attend_packed(packed, q, v.dtype, kept, linear=linear, dense_from=dense_from)
-
-
-def _values_of(device: torch.device) -> Literal["fp8", "half"]:
-    """fp8 products exist from capability 8.9 on."""
-    old = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9)
-    return "half" if old else "fp8"
 
 
 def linear_branch(k: Tensor, v: Tensor, proj: nn.Linear | None) -> LinearBranch | None:

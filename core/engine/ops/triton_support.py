@@ -7,7 +7,8 @@ from functools import cache
 
 import torch
 
-LOWEST_CAPABILITY = (7, 5)
+LOWEST_CAPABILITY = (8, 0)
+"""Triton 3.6 does not compile 8-bit products for older cards."""
 INTERPRET = "PIROUETTE_INTERPRET"
 """Set to 1 beside Triton's own TRITON_INTERPRET, it has tensors on the processor go through the kernels."""
 SWITCHED_OFF = "PIROUETTE_NO_TRITON"
@@ -15,11 +16,14 @@ SWITCHED_OFF = "PIROUETTE_NO_TRITON"
 
 
 def usable(device: torch.device) -> bool:
-    """Whether kernels run on tensors of this device: on a GPU that Triton knows, or by its interpreter."""
+    """Whether kernels run on tensors of this device: on the current NVIDIA GPU, or interpreted."""
     if os.environ.get(SWITCHED_OFF) == "1" or not installed():
         return False
     if device.type == "cuda":
-        return not interpreted() and torch.cuda.get_device_capability(device) >= LOWEST_CAPABILITY
+        if interpreted() or torch.version.hip is not None:
+            return False  # tiles and launch options are NVIDIA's
+        here = device.index is None or device.index == torch.cuda.current_device()  # where Triton launches
+        return here and torch.cuda.get_device_capability(device) >= LOWEST_CAPABILITY
     return device.type == "cpu" and interpreted()
 
 

@@ -125,6 +125,7 @@ def attend8(
     for start in tl.range(0, count, FLUSH if FLUSH > 0 else 1 << 20):
         if FLUSH > 0:  # noqa: SIM102 (a constant: not compiled)
             if start > 0:
+                tl.debug_barrier()  # other threads may have written what this one reads
                 seen = tl.load(held, mask=(in_block >= 0)[:, None] & (start > FLUSH), other=0.0)
                 tl.store(held, seen * tl.math.exp2(flushed - top)[:, None] + acc)
                 flushed = top
@@ -148,6 +149,7 @@ def attend8(
             top, total, acc = _block(q, k, v, mult, left, top, total, acc, BLOCK_M, BLOCK_N, FP8, True)
     if FLUSH > 0:  # noqa: SIM102 (a constant: not compiled)
         if count > FLUSH:
+            tl.debug_barrier()
             acc += tl.load(held) * tl.math.exp2(flushed - top)[:, None]
     weight = tl.sum(total, 1)
     share = 1.0 / tl.where(weight > 0, weight, 1.0)  # without a block, the sum and what it divides are zeros

@@ -86,8 +86,9 @@ def branch(width: int, keys: int, device: torch.device, heads: int = 1) -> Linea
 CUTS = [Tiles(), Tiles(tma=False, flush=1), Tiles(flush=2)]
 
 
-@pytest.mark.parametrize("tiles", CUTS, ids=str)
-@pytest.mark.parametrize(("tokens", "keys"), [(128, 128), (150, 200)])
+@pytest.mark.parametrize(
+    ("tokens", "keys", "tiles"), [(128, 128, CUTS[0]), *((150, 200, tiles) for tiles in CUTS)], ids=str
+)
 def test_dense_kernel_equals_the_plain_form(
     tokens: int, keys: int, tiles: Tiles, kernel_device: torch.device, float_dtype: torch.dtype
 ) -> None:
@@ -107,9 +108,16 @@ def test_full_width(values: ValueKind, kernel_device: torch.device) -> None:
     assert error(found, exact(q, k, v)) < (0.05 if values == "fp8" else 0.02)
 
 
-@pytest.mark.parametrize("values", ["fp8", "half"])
-@pytest.mark.parametrize("tma", [False, True])
-@pytest.mark.parametrize(("tokens", "keys"), [(256, 256), (70, 300)])
+@pytest.mark.parametrize(
+    ("tokens", "keys", "tma", "values"),
+    [
+        (256, 256, True, "fp8"),
+        (70, 300, True, "half"),
+        (70, 300, False, "half"),
+        (70, 300, True, "fp8"),
+        (70, 300, False, "fp8"),
+    ],
+)
 def test_kernel_over_lists(
     tokens: int, keys: int, tma: bool, values: ValueKind, kernel_device: torch.device
 ) -> None:
@@ -125,10 +133,10 @@ def test_kernel_over_lists(
 def test_linear_branch_is_added(
     exact_features: bool, flush: int, kernel_device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Where accumulators are set aside, three heads at once and then the fourth.
-    monkeypatch.setattr(attention8, "_SCRATCH_BYTES", 3 * 2 * 128 * 64 * 4)
-    q, k, v = operands(150, 300, 64, kernel_device, torch.float16, batch=2, heads=2)
-    kept, linear = lists(150, 300, 3, 4).to(kernel_device), branch(64, 300, kernel_device, 4)
+    # Where accumulators are set aside, two heads at once and then the third.
+    monkeypatch.setattr(attention8, "_SCRATCH_BYTES", 2 * 2 * 128 * 64 * 4)
+    q, k, v = operands(130, 200, 64, kernel_device, torch.float16, batch=3)
+    kept, linear = lists(130, 200, 3, 3).to(kernel_device), branch(64, 200, kernel_device, 3)
     tiles = Tiles(flush=flush, exact_features=exact_features)
     found = attend_blocks8(q, k, v, kept, linear=linear, tiles=tiles)
     expected = plain_attend_packed(plain_pack8(q, k, v), q, torch.float32, kept, linear=linear)
@@ -137,10 +145,10 @@ def test_linear_branch_is_added(
     assert error(expected, without) > 0.3
 
 
-@pytest.mark.parametrize("dense_from", [0, 2, 3])
+@pytest.mark.parametrize("dense_from", [0, 1, 2])
 def test_last_query_blocks_see_all(dense_from: int, kernel_device: torch.device) -> None:
-    q, k, v = operands(300, 300, 64, kernel_device, torch.float16)
-    kept, linear = lists(300, 300, 2).to(kernel_device), branch(64, 300, kernel_device)
+    q, k, v = operands(200, 200, 64, kernel_device, torch.float16)
+    kept, linear = lists(200, 200, 2).to(kernel_device), branch(64, 200, kernel_device)
     found = attend_blocks8(q, k, v, kept, linear=linear, dense_from=dense_from)
     packed = plain_pack8(q, k, v)
     all_seen = plain_attend_packed(packed, q, torch.float32, linear=linear)
@@ -150,7 +158,7 @@ def test_last_query_blocks_see_all(dense_from: int, kernel_device: torch.device)
     assert error(found, torch.cat([listed[:, :border], all_seen[:, border:]], 1)) < 5e-3
 
 
-@pytest.mark.parametrize("tokens", [150])
+@pytest.mark.parametrize("tokens", [130])
 def test_a_row_that_keeps_nothing_has_the_linear_branch_alone(
     tokens: int, kernel_device: torch.device
 ) -> None:
@@ -162,7 +170,7 @@ def test_a_row_that_keeps_nothing_has_the_linear_branch_alone(
         assert torch.isfinite(expected).all()
         found = attend_blocks8(q, k, v, kept, linear=given)
         torch.testing.assert_close(found.float(), expected, rtol=5e-3, atol=5e-3)
-    assert not attend_blocks8(q, k, v, kept).any()
+        assert bool(found.any()) == (given is not None)
 
 
 def test_large_scores_stay_finite(kernel_device: torch.device) -> None:
