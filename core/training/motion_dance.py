@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,7 @@ def step_names() -> tuple[str, ...]:
     return tuple(patterns())
 
 
+@functools.cache
 def _table() -> tuple[Tensor, Tensor]:
     """All patterns, repeated to eight beats [P, 8, 19], and the mirrored ones behind them."""
     rows, mirrored = [], []
@@ -54,12 +56,15 @@ def sample_steps(draws: Draws, batch: int) -> Steps:
     first, other = draws.integer(2 * count, batch), draws.integer(2 * count, batch)
     turn = draws.uniform(-0.5, 0.5, batch) * draws.chance(0.35, batch)
     turn = torch.where(draws.chance(0.06, batch), draws.uniform(0.6, 1.6, batch) * turn.sign(), turn)
+    period_s = draws.uniform(0.36, 0.75, batch)
+    # A step takes at least a quarter of a second.
+    hold = torch.minimum(draws.uniform(0.05, 0.5, batch), 1 - 0.26 / period_s)
     return Steps(
         first,
         torch.where(draws.chance(0.35, batch), other, first),
         draws.integer(4, batch) + 2,
-        draws.uniform(0.36, 0.75, batch),
-        draws.uniform(0.05, 0.5, batch),
+        period_s,
+        hold,
         draws.uniform(0, 8, batch),
         draws.uniform(0.65, 1.2, batch),
         turn,

@@ -6,6 +6,7 @@ both arms, or one, the other arm then doing what it likes.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -130,7 +131,7 @@ def gestures() -> dict[str, Gesture]:
         ),
         "clap and open": _both(clap_in, out, clap_in, high, beats=4, hold=0.25),
         "jacks": _both(
-            arm(14, 4, 0, 12, 0, 0, 0, 0.1), arm(160, 12, 50, 22, 0, 0, 0, 0.05), beats=2, hold=0.3, lag=0.0
+            arm(14, 4, 0, 12, 0, 0, 0, 0.1), arm(160, 12, 50, 22, 0, 0, 0, 0.05), beats=2, hold=0.05, lag=0.0
         ),
         "arm circles": _both(*_circle((88, 5), 24), beats=2, hold=0.0),
         "big circles": _both(*_circle((88, 30), 68), beats=4, hold=0.0),
@@ -322,6 +323,7 @@ def _padded(rows: list[list[Arm]]) -> tuple[Tensor, Tensor]:
     return keys, torch.tensor([len(row) for row in rows])
 
 
+@functools.cache
 def arm_table() -> Table:
     """Gestures with keys of both arms, [P, K, 18]."""
     found = list(gestures().values())
@@ -337,8 +339,19 @@ def arm_table() -> Table:
     return Table(keys * scale, counts, beats, hold, lag, one > 0)
 
 
-def carriage_table(found: dict[str, Carriage]) -> Table:
-    """Keys of the torso or the head, [P, K, 3]."""
+@functools.cache
+def torso_table() -> Table:
+    """Keys of the torso, [P, K, 3]."""
+    return _carriage_table(torsos())
+
+
+@functools.cache
+def head_table() -> Table:
+    """Keys of the head, [P, K, 3]."""
+    return _carriage_table(heads())
+
+
+def _carriage_table(found: dict[str, Carriage]) -> Table:
     keys, count = _padded([list(c.keys) for c in found.values()])
     numbers = torch.tensor([[c.beats, c.hold] for c in found.values()])
     none = torch.zeros(len(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -64,9 +64,11 @@ def _pushed(point: Tensor, joints: Joints, size: Proportions, side: float) -> Te
     return moved
 
 
-def arms_outside(rotations: Tensor, root: Tensor, size: Proportions) -> Tensor:
-    """The same [B, T, 16, 3, 3], each whole arm turned about its shoulder until it is outside the torso."""
-    joints = forward_kinematics(rotations, root, size, with_fingers=False)
+def arms_outside(rotations: Tensor, joints: Joints, size: Proportions) -> Tensor:
+    """The same [B, T, 16, 3, 3], each whole arm turned about its shoulder until it is outside the torso.
+
+    joints: of these rotations.
+    """
     p, chest, result = joints.points, joints.chest_axes, rotations.clone()
     for side, sign in SIDES:
         shoulder = p[f"{side}_shoulder"]
@@ -148,13 +150,14 @@ def _low_enough(root: Tensor, axes: Tensor, ankle: Tensor, size: Proportions) ->
     return torch.where(below, reach, root)
 
 
-def planted(rotations: Tensor, root: Tensor, size: Proportions, contacts: Tensor) -> tuple[Tensor, Tensor]:
+def planted(
+    rotations: Tensor, root: Tensor, joints: Joints, size: Proportions, contacts: Tensor
+) -> tuple[Tensor, Tensor]:
     """Feet that stand stay there, by inverse kinematics: rotations [B, T, 16, 3, 3] and root [B, T, 3].
 
     Feet that touch come down to y = 0, others stay above it; the pelvis follows so that legs reach; knees
-    bend to the side they did.
+    bend to the side they did. joints: of these rotations, but for the arms.
     """
-    joints = forward_kinematics(rotations, root, size, with_fingers=False)
     points, p, axes = soles(joints), joints.points, joints.root_axes
     lowest = points[..., 1].amin(dim=3)
     touch = _flat_place(points)
@@ -180,17 +183,26 @@ def planted(rotations: Tensor, root: Tensor, size: Proportions, contacts: Tensor
     return result, pelvis
 
 
+def upright(rotations: Tensor) -> Tensor:
+    """[B] bool: the pelvis never leans more than 70 degrees; rotations [B, T, J, 3, 3]."""
+    return rotations[:, :, R["root"], 1, 1].amin(1) > 0.34
+
+
 def above_ground(rotations: Tensor, root: Tensor, size: Proportions) -> Tensor:
-    """The root [B, T, 3] lifted where any point of the body would be under the ground."""
-    points = torch.stack(
-        list(forward_kinematics(rotations, root, size, with_fingers=False).points.values())
-    ).amin(0)[..., 1]
-    lift = (-points).clamp_min(0)
-    return root + torch.stack([torch.zeros_like(lift), lift, torch.zeros_like(lift)], dim=-1)
+    """The root [B, T, 3] lifted where any point of somebody not on their feet would be under the ground."""
+    rows = (~upright(rotations)).nonzero()[:, 0]
+    if len(rows) == 0:
+        return root
+    some = Proportions(*(getattr(size, part.name)[rows] for part in fields(Proportions)))
+    points = forward_kinematics(rotations[rows], root[rows], some, with_fingers=False).points
+    lift = (-torch.stack(list(points.values())).amin(0)[..., 1]).clamp_min(0)
+    return root.index_add(0, rows, lift[..., None] * torch.tensor([0.0, 1.0, 0.0]))
 
 
 def possible(moves: Moves, size: Proportions) -> Moves:
     """Motion within what joints, the torso and the ground allow, on bodies of these proportions."""
-    rotations = arms_outside(within_ranges(moves.rotations), moves.root, size)
-    rotations, root = planted(rotations, moves.root, size, moves.contacts)
+    rotations = within_ranges(moves.rotations)
+    joints = forward_kinematics(rotations, moves.root, size, with_fingers=False)
+    rotations = arms_outside(rotations, joints, size)
+    rotations, root = planted(rotations, moves.root, joints, size, moves.contacts)
     return replace(moves, rotations=rotations, root=above_ground(rotations, root, size))

@@ -18,7 +18,7 @@ from core.training.motion_gait import GAITS, sample_gait, walked
 from core.training.motion_gestures import gestures
 from core.training.motion_jumps import jumped, sample_jumps
 from core.training.motion_limbs import Lower, assembled, leg_length
-from core.training.motion_limits import possible
+from core.training.motion_limits import possible, upright
 from core.training.motion_moves import Moves
 from core.training.motion_performance import Performance, gesture_number, performed, sample_performance
 from core.training.motion_recorded import AS_RECORDED, Alteration, recorded
@@ -124,7 +124,7 @@ def _own(draws: Draws, kind: Tensor, frames: int, size: Proportions, mix: Motion
     number = torch.where(
         walks, gait.pick, torch.where(leaps, 0, len(GAITS) + steps.first % len(step_names()))
     )
-    performance = _split(performance, number, held_out, natural)
+    performance = held_apart(performance, number, held_out, natural)
     return assembled(lower, performed(draws, performance, lower.beat), size)
 
 
@@ -155,7 +155,7 @@ def combination(lower: Tensor, gesture: Tensor) -> Tensor:
     return 5 * lower + gesture
 
 
-def _split(performance: Performance, lower: Tensor, held_out: bool, natural: Tensor) -> Performance:
+def held_apart(performance: Performance, lower: Tensor, held_out: bool, natural: Tensor) -> Performance:
     """The nearest gesture that is, or is not, held out with this lower body; arms of a gait are for both."""
     pick, count = performance.right_arm, len(gestures())
     lower = lower[:, None]
@@ -170,7 +170,12 @@ def _split(performance: Performance, lower: Tensor, held_out: bool, natural: Ten
 
 
 def _mixed(own: Moves, real: Moves, kind: Tensor) -> Moves:
-    """Recorded clips whole (kind 3), below our own arms (4), or above our own legs (5)."""
+    """Recorded clips whole (kind 3), below our own arms (4), or above our own legs (5).
+
+    Arms are exchanged only with people on their feet: others hold themselves with theirs.
+    """
+    on_feet = upright(real.rotations)
+    kind = torch.where((kind == 4) & ~on_feet, 3, torch.where((kind == 5) & ~on_feet, 1, kind))
     below = replace(real, rotations=_above(own.rotations, real.rotations), hand_pose=own.hand_pose)
     below = replace(below, pointing=own.pointing)
     above = replace(own, rotations=_above(real.rotations, own.rotations), hand_pose=real.hand_pose)

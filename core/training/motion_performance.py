@@ -8,12 +8,25 @@ import torch
 from torch import Tensor
 
 from core.training.motion_curves import drift, keyed, minimum_jerk
-from core.training.motion_gestures import REST, Table, arm_table, carriage_table, gestures, heads, torsos
+from core.training.motion_gestures import (
+    REST,
+    Table,
+    arm_table,
+    gestures,
+    head_table,
+    heads,
+    torso_table,
+    torsos,
+)
 from core.training.motion_limbs import ARM, Upper
 from core.training.randomness import Draws
+from core.types import FPS
 
 # How much later than the pelvis, in beats, each of an arm's angles is: shoulder, elbow, hand.
 _ARM_LAG = torch.tensor([0.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.0, 0.8, 0.8])
+
+# Least time from one key to the next, and of it in motion, seconds.
+_KEY_S, _MOVE_S = 0.16, 0.26
 
 
 @dataclass(frozen=True)
@@ -65,9 +78,20 @@ def sample_performance(draws: Draws, batch: int) -> Performance:
 
 def _played(table: Table, pick: Tensor, beat: Tensor, lag: Tensor, slow: Tensor) -> Tensor:
     """Patterns [B] at ``beat`` [B, T], each channel later by ``lag`` [C] times the pattern's: [B, T, C]."""
-    rate = (table.count[pick] / (table.beats[pick] * slow))[:, None, None]
-    later = (beat[..., None] - lag * table.lag[pick][:, None, None]) * rate
-    return keyed(table.keys[pick], later, table.hold[pick][:, None, None], table.count[pick])
+    rate = table.count[pick] / (table.beats[pick] * slow)
+    key_s = _beat_s(beat) / rate
+    # What would be too fast for an arm takes twice the time; holds leave enough of it to move.
+    rate = torch.where(key_s < _KEY_S, rate / 2, rate)
+    key_s = key_s.clamp_min(_KEY_S)
+    hold = torch.minimum(table.hold[pick], (1 - _MOVE_S / key_s).clamp_min(0))
+    later = (beat[..., None] - lag * table.lag[pick][:, None, None]) * rate[:, None, None]
+    return keyed(table.keys[pick], later, hold[:, None, None], table.count[pick])
+
+
+def _beat_s(beat: Tensor) -> Tensor:
+    """Mean length of the beats [B, T] in seconds, [B]."""
+    frames = beat.shape[1]
+    return ((frames - 1) / FPS) / (beat[:, -1] - beat[:, 0]).clamp_min(0.1)
 
 
 def _arms(performance: Performance, beat: Tensor) -> Tensor:
@@ -95,8 +119,8 @@ def performed(draws: Draws, performance: Performance, beat: Tensor, micro: float
     batch, frames = beat.shape
     here = beat + performance.phase[:, None]
     later = torch.zeros(3)
-    chest = _played(carriage_table(torsos()), performance.torso, here - 0.06, later, performance.slow)
-    nod = _played(carriage_table(heads()), performance.head, here - 0.14, later, performance.slow)
+    chest = _played(torso_table(), performance.torso, here - 0.06, later, performance.slow)
+    nod = _played(head_table(), performance.head, here - 0.14, later, performance.slow)
     energy = performance.energy[:, None, None]
     rest = torch.tensor(REST) * torch.tensor([torch.pi / 180] * 7 + [1.0, 1.0])
     arms = _arms(performance, here)

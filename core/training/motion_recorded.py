@@ -21,7 +21,7 @@ from core.training.body import (
 from core.training.motion_bank import BANK_FPS, Bank
 from core.training.motion_curves import drift
 from core.training.motion_limbs import leg_length
-from core.training.motion_limits import found_contacts
+from core.training.motion_limits import found_contacts, upright
 from core.training.motion_moves import Moves
 from core.training.randomness import Draws
 from core.training.rotations import rotation_vector, rotation_y, to_rotation_vector
@@ -31,6 +31,9 @@ _HINGES = tuple(R[f"{side}_{joint}"] for side in ("right", "left") for joint in 
 _LIMBS = tuple(
     R[f"{side}_{joint}"] for side in ("right", "left") for joint in ("shoulder", "elbow", "hip", "knee")
 )
+
+# How often a clip in which somebody lies, rolls or flips is taken, against one of somebody on their feet.
+_LYING = 0.4
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ def _times(draws: Draws, batch: int, frames: int, alteration: Alteration) -> Ten
 def _played(draws: Draws, bank: Bank, times: Tensor) -> tuple[Tensor, Tensor]:
     """A random piece of a random clip each, to and fro where it is too short: rotations and roots."""
     all_rotations, all_roots = [], []
-    picks = draws.integer(len(bank.names), len(times)).tolist()
+    share = torch.tensor([1.0 if upright(r[None]).all() else _LYING for r in bank.rotations]).cumsum(0)
+    picks = torch.searchsorted(share / share[-1], draws.uniform(0, 1, len(times)), right=True)
+    picks = picks.clamp(max=len(bank.names) - 1)
     phases = draws.uniform(0, 1, len(times))
-    for pick, phase, time in zip(picks, phases, times, strict=True):
+    for pick, phase, time in zip(picks.tolist(), phases, times, strict=True):
         rotations, roots = bank.rotations[pick], bank.roots[pick]
         last = len(rotations) - 1
         # Begin where the piece still fits, if it fits at all.
