@@ -263,4 +263,4 @@ def _pelvis(
     step = (2 * torch.pi * cycle).cos() * gait["speed"].sign()
     yaw = heading + 0.6 * gait["hips"] * step + wander[..., 2]
     roll = -0.5 * gait["hips"] * over
-    return pelvis, torch.stack([yaw, gait["lean"] * 0.5 + 0 * yaw, roll], dim=-1)
+    return pelvis, torch.stack([yaw, (0.5 * gait["lean"]).expand_as(yaw), roll], dim=-1)

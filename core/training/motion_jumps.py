@@ -77,7 +77,7 @@ def jumped(draws: Draws, jumps: Jumps, frames: int, size: Proportions) -> Lower:
     drop = _drop(jumps, at, landing, scale)
     done = number + in_air
     yaw = jumps.spin[:, None] * (number + minimum_jerk(in_air))
-    place = _places(jumps, done, jumps.spin[:, None] * number, scale)
+    place = _places(jumps, done, scale)
     wander = drift(draws, batch, frames, 5) * torch.tensor([0.008, 0.008, 0.02, 0.02, 0.02])
     feet, foot_yaw = _feet(jumps, place, yaw, rise, in_air, flying, scale, size)
     height = 0.05 + 0.985 * leg_length(size)[:, None] - drop + torch.where(flying, rise + 0.02, 0.0)
@@ -123,7 +123,7 @@ def _drop(jumps: Jumps, at: Tensor, landing: Tensor, scale: Tensor) -> Tensor:
     return torch.where(at > bend + push, after, drop)
 
 
-def _places(jumps: Jumps, done: Tensor, yaw: Tensor, scale: Tensor) -> Tensor:
+def _places(jumps: Jumps, done: Tensor, scale: Tensor) -> Tensor:
     """Where the middle of the feet is [B, T, 2]: each flight goes straight on in the heading it began with.
 
     A turn makes the heading of each jump another one, so the ways of earlier jumps are summed.
@@ -139,7 +139,6 @@ def _places(jumps: Jumps, done: Tensor, yaw: Tensor, scale: Tensor) -> Tensor:
     )
     start = torch.cat([torch.zeros_like(way[:, :1]), way.cumsum(1)], dim=1)
     index = number.long()[..., None].expand(-1, -1, 2)
-    del yaw
     return start.gather(1, index) + way.gather(1, index) * (done - number)[..., None]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -132,10 +132,3 @@ def performed(draws: Draws, performance: Performance, beat: Tensor, micro: float
     arms = arms + unrest[..., 6:20].view(batch, frames, 2, 7) * 0.045 @ torch.eye(7, len(ARM))
     arms[..., 7:] = arms[..., 7:].clamp(0, 1)
     return Upper(chest, 0.55 * nod, 0.45 * nod, arms)
-
-
-def with_gesture(performance: Performance, rows: Tensor, name: str) -> Performance:
-    """The same, but the clips where ``rows`` [B] make this gesture with both arms."""
-    number = gesture_number(name)
-    pick = torch.where(rows[:, None], number, performance.right_arm)
-    return replace(performance, right_arm=pick, own=performance.own & ~rows)

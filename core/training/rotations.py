@@ -81,8 +81,3 @@ def to_rotation_vector(matrix: Tensor) -> Tensor:
     angle = torch.atan2(sine, (trace - 1) / 2)
     vector: Tensor = lower * (angle / (2 * sine.clamp_min(1e-6)))[..., None]
     return vector
-
-
-def turned(axes: Tensor, x: float, y: float, z: float) -> Tensor:
-    """axes [..., 3, 3] times one constant vector: [..., 3]."""
-    return axes @ torch.tensor([x, y, z], dtype=axes.dtype)
