@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ SHARED_KIB = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120
 """Of one program, by compute capability (CUDA programming guide, technical specifications)."""
 CARDS = (80, 86, 89, 90, 100, 120)
 BF16 = torch.bfloat16
+Cases = Iterator[tuple[str, Callable[[], object]]]
 LARGEST_GRID = (2**31 - 1, 65535, 65535)
 RESOURCES = re.compile(r"REG:(\d+) STACK:(\d+) .*LOCAL:(\d+)")
 
@@ -71,14 +73,14 @@ class Shape:
 LARGE, MINI = Shape(52_992, 5120, 13_824, 40), Shape(777, 320, 1152, 5, batch=2)
 
 
-def cases(shape: Shape, fp8: bool) -> Iterator[tuple[str, Callable[[], object]]]:
+def cases(shape: Shape, fp8: bool) -> Cases:
     """Calls of the wrappers as a forward makes them."""
     yield from row_cases(shape, fp8)
     yield from attention_cases(shape)
     yield from product_cases(shape)
 
 
-def row_cases(shape: Shape, fp8: bool) -> Iterator[tuple[str, Callable[[], object]]]:
+def row_cases(shape: Shape, fp8: bool) -> Cases:
     """Norms, activations, heads, pixels."""
     from core.engine.models.rope import RopeTable
     from core.engine.ops import activated, heads, normed, pixel_norm
@@ -90,54 +92,43 @@ def row_cases(shape: Shape, fp8: bool) -> Iterator[tuple[str, Callable[[], objec
     norm, inner = Norm(gate, gate, 1e-6), made(rows, shape.inner)
     kinds: tuple[RowKind, ...] = ("float", "fp8", "int8") if fp8 else ("float", "int8")
     for kind in kinds:
-        yield f"norm {kind}", lambda kind=kind: normed.norm_rows(stream, norm, kind, BF16)
+        yield f"norm {kind}", partial(normed.norm_rows, stream, norm, kind, BF16)
         for chosen in (gate, None):
-            yield (
-                f"add norm {kind}",
-                lambda kind=kind, chosen=chosen: normed.add_norm_rows(stream, half, chosen, norm, kind, BF16),
-            )
-        yield f"gelu {kind}", lambda kind=kind: activated.gelu_rows(inner, kind, BF16)
-        yield f"quantise {kind}", lambda kind=kind: normed.quantise_rows(half, kind, BF16)
-    yield "add gated", lambda: normed.add_gated(stream, half, gate)
+            yield f"add norm {kind}", partial(normed.add_norm_rows, stream, half, chosen, norm, kind, BF16)
+        yield f"gelu {kind}", partial(activated.gelu_rows, inner, kind, BF16)
+        yield f"quantise {kind}", partial(normed.quantise_rows, half, kind, BF16)
+    yield "add gated", partial(normed.add_gated, stream, half, gate)
     angles = made(shape.tokens, 1, shape.head // 2, dtype=torch.float32)
+    x = half.view(shape.batch, shape.tokens, shape.dim)
     for rope in (RopeTable(angles, angles), None):
-        yield (
-            "heads",
-            lambda rope=rope: heads.norm_heads(
-                half.view(shape.batch, shape.tokens, shape.dim), made(shape.dim), 1e-6, shape.heads, rope
-            ),
-        )
+        yield "heads", partial(heads.norm_heads, x, made(shape.dim), 1e-6, shape.heads, rope)
     for channels in (96, 192, 384):
         pixels = torch.empty(
             (1, channels, 4, 60, 104), dtype=BF16, device="cuda", memory_format=torch.channels_last_3d
         )
-        yield f"pixels {channels}", lambda x=pixels: pixel_norm.pixel_norm(x, made(x.shape[1]), silu=True)
+        yield f"pixels {channels}", partial(pixel_norm.pixel_norm, pixels, made(channels), silu=True)
 
 
-def attention_cases(shape: Shape) -> Iterator[tuple[str, Callable[[], object]]]:
+def attention_cases(shape: Shape) -> Cases:
     """Dense and sparse, 8 and 16 bits, cross."""
     from core.engine.ops import attention8, cross, sla
 
     q, k, v = (made(shape.batch, shape.tokens, shape.heads, shape.head) for _ in range(3))
     proj: Any = SimpleNamespace(weight=made(shape.head, shape.head), bias=made(shape.head))
     for values in ("fp8", "half"):
-        yield f"attend8 {values}", lambda values=values: attention8.attend8(q, k, v, values=values)
-    for eight_bit in (True, False):
+        yield f"attend8 {values}", partial(attention8.attend8, q, k, v, values=values)
+    for bits in (8, 16):
         for layer, references in ((proj, shape.tokens // 10), (None, 0)):
-            yield (
-                f"sla {'8' if eight_bit else '16'} bits",
-                lambda eight=eight_bit, layer=layer, references=references: sla.attend_sla(
-                    q, k, v, layer, 0.1, eight_bit=eight, references=references
-                ),
-            )
+            work = partial(sla.attend_sla, eight_bit=bits == 8, references=references)
+            yield f"sla {bits} bits", partial(work, q, k, v, layer, 0.1)
     text, image = (
         cross.KeysValues(*(made(shape.batch, keys, shape.heads, shape.head) for _ in range(2)))
         for keys in (512, 257)
     )
-    yield "cross", lambda: cross.cross_attend(q.flatten(2), made(shape.dim), 1e-6, text, image)
+    yield "cross", partial(cross.cross_attend, q.flatten(2), made(shape.dim), 1e-6, text, image)
 
 
-def product_cases(shape: Shape) -> Iterator[tuple[str, Callable[[], object]]]:
+def product_cases(shape: Shape) -> Cases:
     """int8 by rows and by blocks."""
     from core.engine.ops import int8_gemm
     from core.engine.ops.rows import Rows
@@ -147,21 +138,13 @@ def product_cases(shape: Shape) -> Iterator[tuple[str, Callable[[], object]]]:
         x, w = made(rows, inputs, dtype=torch.int8), made(outputs, inputs, dtype=torch.int8)
         scales = [made(size, dtype=torch.float32) for size in (rows, outputs)]
         for bias in (made(outputs), None):
-            yield (
-                f"int8 rows {inputs}",
-                lambda x=x, w=w, scales=scales, bias=bias: int8_gemm.multiply_rows(
-                    Rows(x, scales[0]), w, scales[1], bias, BF16
-                ),
-            )
-        if inputs % int8_gemm.BLOCK:
-            continue
-        blocks = made(-(-outputs // 128), inputs // 128, dtype=torch.float32)
-        yield (
-            f"int8 blocks {inputs}",
-            lambda w=w, blocks=blocks, inputs=inputs, outputs=outputs: int8_gemm.multiply_blocks(
-                *int8_gemm.quantise_blocks(made(rows, inputs)), w, blocks, made(outputs), BF16
-            ),
-        )
+            given = (Rows(x, scales[0]), w, scales[1], bias, BF16)
+            yield f"int8 rows {inputs}", partial(int8_gemm.multiply_rows, *given)
+        if inputs % int8_gemm.BLOCK == 0:
+            yield f"quantise blocks {inputs}", partial(int8_gemm.quantise_blocks, made(rows, inputs))
+            sides = [made(-(-size // 128), inputs // 128, dtype=torch.float32) for size in (rows, outputs)]
+            whole = (x, sides[0], w, sides[1], made(outputs), BF16)
+            yield f"int8 blocks {inputs}", partial(int8_gemm.multiply_blocks, *whole)
 
 
 def pooled(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
