@@ -54,8 +54,8 @@ def main() -> None:
             try:
                 with setting():
                     exact = row(size, way, video, model(dtype, group), exact)
-            except torch.OutOfMemoryError:
-                print(f"| {size} | {way} | out of memory |")
+            except Exception as error:  # the next way may work
+                print(f"| {size} | {way} | FAILED {type(error).__name__}: {str(error)[:120]} |")
             gc.collect()
             torch.cuda.empty_cache()
     check_still()

@@ -63,7 +63,10 @@ def test_the_kernel_equals_the_plain_form(
     wanted = plain_cross_attend(q.double(), weight, 1e-6, up[0], up[1])
     assert cross._kernel_takes(q, text, image) or float_dtype == torch.float32
     poison(monkeypatch)
-    for tiles in [SMALL, BY_DESCRIPTOR] if q.device.type == "cpu" or CAN_TMA else [SMALL]:
+    cuts = [SMALL, BY_DESCRIPTOR] if CAN_TMA else [SMALL]
+    if q.device.type == "cpu":  # the interpreter is slow
+        cuts = [SMALL if float_dtype == torch.float16 else BY_DESCRIPTOR]
+    for tiles in cuts:
         got = cross_attend(q, weight, 1e-6, text, image, tiles)
         assert got.dtype == float_dtype
         error = (got.double() - wanted).abs().max() / wanted.abs().max()
