@@ -74,7 +74,9 @@ def draw_lesson(pool: Pool, batch: int, size: int, generator: torch.Generator) -
     clean = crop(video, boxes, size)
     colours, worth = _limb_colours(clean, crop(mask[:, None].float(), boxes, size), joints)
     scene = torch.stack([clean[..., y, x] for y in (4, -5) for x in (4, -5)], dim=1)
-    levels = uniform(0, 1, len(SPOILT)) * (uniform(0, 1, len(SPOILT)) < 0.4) * (uniform(0, 1, 1) < 0.6)
+    levels = (
+        uniform(0, 1, len(SPOILT)).square() * (uniform(0, 1, len(SPOILT)) < 0.4) * (uniform(0, 1, 1) < 0.6)
+    )
     windows = spoil(_by_window(clean), levels, generator)
     seen = pool.shown[clips[:, None], at] & _by_window(((joints > 0) & (joints < 1)).all(-1))
     joints, colours, worth, scene = (_by_window(part) for part in (joints, colours, worth, scene))
@@ -107,7 +109,7 @@ def spoil(windows: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor
     windows = _bent(windows, bend, generator)
     soft = _softened(windows)
     windows = torch.where(blur > 0, _between(windows, soft, blur), windows)
-    return (windows + flicker * 0.25 * _smooth_noise(windows, 3, generator)).clamp(-1, 1)
+    return (windows + flicker * 0.2 * _smooth_noise(windows, 3, generator)).clamp(-1, 1)
 
 
 def _softened(windows: Tensor) -> list[Tensor]:

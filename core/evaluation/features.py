@@ -178,7 +178,7 @@ def crop(frames: Tensor, boxes: Tensor, size: int = CROP) -> Tensor:
 
 
 @torch.no_grad()
-def features_of(network: Features, video: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def features_of(network: Features, video: Tensor, mask: Tensor, size: int = CROP) -> tuple[Tensor, Tensor]:
     """Of one clip: every picture but the first, in windows of eight, about the true person.
 
     video uint8 [3, F, H, W]; mask [F, H, W] of the truth; on the network's device. Windows overlap where the
@@ -188,7 +188,7 @@ def features_of(network: Features, video: Tensor, mask: Tensor) -> tuple[Tensor,
     frames = video.transpose(0, 1)[1:].float() / 127.5 - 1
     short = max(0, WINDOW - len(frames))
     frames = torch.cat([frames, frames[-1:].expand(short, -1, -1, -1)])
-    crops = crop(frames, person_box(mask)[None].expand(len(frames), -1))
+    crops = crop(frames, person_box(mask)[None].expand(len(frames), -1), size)
     last = len(crops) - WINDOW
     starts = sorted({min(start, last) for start in range(0, len(crops), WINDOW)})
     windows = torch.stack([crops[start : start + WINDOW] for start in starts])

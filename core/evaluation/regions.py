@@ -105,6 +105,7 @@ def _cumulative(colours: Tensor, limb: Tensor) -> Tensor:
         along = torch.tensor(direction, dtype=colours.dtype, device=colours.device)
         value = along @ colours / along.abs().sum() + (0.5 if -1 in direction else 0)
         place = (value * _BINS).long().clamp(0, _BINS - 1)
-        counts = torch.bincount(limb * _BINS + place, minlength=REGIONS * _BINS).view(REGIONS, _BINS).float()
+        # Whole numbers: a GPU adds floats up in any order, which deterministic runs refuse.
+        counts = torch.bincount(limb * _BINS + place, minlength=REGIONS * _BINS).view(REGIONS, _BINS)
         rows.append(counts.cumsum(1) / counts.sum(1, keepdim=True).clamp_min(1))
     return torch.stack(rows, dim=1)

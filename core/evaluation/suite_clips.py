@@ -33,7 +33,7 @@ FIRST_AREA = 192 * 192
 
 @dataclass(frozen=True)
 class Suite:
-    """Which clips: ``bank`` None means our own motions only; in suite 2 it moves every second clip."""
+    """Which clips: ``bank`` None means our own motions only; in suite 2 it moves about every second clip."""
 
     name: str
     seed: int
@@ -57,8 +57,7 @@ class Suite:
 
     def clip(self, index: int, *, negatives: bool = False) -> Clips:
         """Clip ``index`` as a batch of one."""
-        bank = None if self.version > 1 and index % 2 else self.bank
-        return make_clips(self.clip_seed(index), 1, self.recipe, bank, negatives=negatives)
+        return make_clips(self.clip_seed(index), 1, self.recipe, self.bank, negatives=negatives)
 
     def about(self) -> dict[str, Any]:
         """For results.json."""

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 from core.engine.loading.int8_rows import save_int8_rows
 from core.engine.models.mini import load_mini, write_random_mini
 from core.errors import BadInput, BadSetting
-from core.evaluation.features import Features
+from core.evaluation.features import Features, features_of
 from core.evaluation.results import COLUMNS, DISTANCES
 from core.evaluation.sheets import columns, draw_sheet
 from core.evaluation.suite import evaluate, samplings
@@ -57,6 +58,7 @@ def test_synthetic_suite_is_complete_and_repeatable(
     network.parent.mkdir()
     save_int8_rows(Features().state_dict(), network)
     monkeypatch.setattr("core.evaluation.suite.features_file", lambda: network)
+    monkeypatch.setattr("core.evaluation.feature_sets.features_of", partial(features_of, size=40))
     found = run(capsys, out, 2, guidance=True)
     assert json.loads((out / "results.json").read_text(encoding="utf-8")) == found
     rows = {row["name"]: row for row in found["rows"]}
@@ -115,6 +117,10 @@ def test_the_suite_fits_the_model(tiny: Path) -> None:
     assert second.pck_pixels == pytest.approx(0.02 * 192)
     assert second.seed != SYNTHETIC_SEED
     assert (second.recipe.height, second.recipe.augment) == (64, False)
+    clip, again = second.clip(3), second.clip(3)
+    assert torch.equal(clip.video, again.video)
+    assert clip.pose.shape == clip.video.shape == (1, 3, 5, 64, 64)
+    assert not torch.equal(clip.video, second.clip(4).video)
     with pytest.raises(BadSetting):
         make_suite(spec, synthetic=True, version=3)
 
