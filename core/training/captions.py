@@ -17,7 +17,7 @@ def colour_name(rgb: Tensor) -> str:
     """The name of a colour [3] in 0..1."""
     red, green, blue = (float(value) for value in rgb)
     high, low = max(red, green, blue), min(red, green, blue)
-    if high < 0.2:
+    if high < 0.25:
         return "black"
     if high - low < 0.13 * high:
         return "white" if high > 0.85 else "grey"

@@ -69,13 +69,13 @@ def _torso(shapes: Shapes, looks: Looks, joints: Joints) -> None:
     chest_side, root_up = joints.chest_axes[..., 2], joints.root_axes[..., 1]
     dress = of(TOPS, looks.top_kind, "dress")
     below = torch.where(dress[:, None], looks.top, looks.bottom)
-    shapes.limb(p["right_hip"], p["left_hip"], 0.07 * girth, 0.07 * girth, coat(below), root_up)
+    shapes.limb(p["right_hip"], p["left_hip"], 0.058 * girth, 0.058 * girth, coat(below), root_up)
     wide = chest_radius(looks)
     waist = 0.112 * girth
     hem = p["pelvis"] - 0.035 * joints.root_axes[..., 1]
-    hips = looks.size.hip + 0.076 * girth
+    hips = looks.size.hip + 0.08 * girth
     for start, end, first, last, bands, phase, low in (
-        (hem, p["chest"], hips, waist, 0.5, 0.0, 0.03),
+        (hem, p["chest"], hips, waist, 0.6, 0.0, 0.03),
         (p["chest"], upper(joints), waist, wide, 0.32, 0.25, _ALWAYS),
     ):
         pattern = weave(looks.top_pattern, looks.bands, bands)
@@ -98,7 +98,7 @@ def _arm(shapes: Shapes, looks: Looks, joints: Joints, side: str) -> None:
     p, girth, kind = joints.points, looks.girth, looks.top_kind
     jacket = of(TOPS, kind, "open jacket")[:, None]
     sleeve = torch.where(jacket, looks.accent, looks.top)
-    pattern = torch.where(jacket, 0.0, weave(looks.top_pattern, looks.bands, 0.5, 0.5))
+    pattern = torch.where(jacket, 0.0, weave(looks.top_pattern, looks.bands, 0.65, 0.5))
     wide = by(_SLEEVE_WIDE, kind)
     reach = joints.chest_axes[..., 2]
     paint = {"second": looks.top_second, "beyond": looks.skin, "pattern": pattern}
@@ -142,7 +142,7 @@ def _leg(shapes: Shapes, looks: Looks, joints: Joints, side: str) -> None:
         beyond=looks.skin,
         split=by(_LEG_UPPER, kind),
     )
-    shapes.limb(p[f"{side}_hip"], p[f"{side}_knee"], 0.073 * girth, knee, paint, reach)
+    shapes.limb(p[f"{side}_hip"], p[f"{side}_knee"], 0.07 * girth, knee, paint, reach)
     short = of(BOTTOMS, kind, "shorts", "skirt")
     socks = short & looks.has_socks
     shin = coat(
@@ -201,7 +201,7 @@ def _over(shapes: Shapes, looks: Looks, joints: Joints) -> None:
     waist = p["pelvis"] + 0.04 * up
     belt = looks.has_belt & ~jacket & ~of(TOPS, looks.top_kind, "hoodie", "jacket")
     round_ = torch.stack(
-        [0.128 * girth, torch.full_like(girth, 0.032), looks.size.hip + 0.074 * girth], dim=-1
+        [0.128 * girth, torch.full_like(girth, 0.032), looks.size.hip + 0.078 * girth], dim=-1
     )
     shapes.ball(waist, joints.root_axes, round_, coat(looks.accent), shown=belt)
     hood = of(TOPS, looks.top_kind, "hoodie")

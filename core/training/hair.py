@@ -57,7 +57,7 @@ def _knot(centre: Point, radius: float, colour: float = 0.0) -> Piece:
 
 
 _FACE = (0.78, 0.95, -0.5)
-_PARTED = (0.74, 1.06, -0.42)
+_PARTED = (0.74, 0.98, -0.45)
 _SHORT = _cap(1.03, -0.34, 0.3, _FACE)
 _TIDY = _cap(1.03, -0.62, 0.35, _PARTED)
 _SIDES = [_strand((0.3, 0.15, s * 0.88), (0.2, -0.75, s * 0.92), 0.24, 0.16, 0.8) for s in (1.0, -1.0)]
@@ -90,11 +90,7 @@ STYLES: dict[str, list[Piece]] = {
         *[_knot((-0.1, 0.95, s * 0.68), 0.4) for s in (1.0, -1.0)],
         *_SIDES,
     ],
-    "afro": [
-        Piece((-0.15, 0.28, 0.0), (1.42, 1.38, 1.5), tilt=0.15, low=-0.52, opening=(0.56, 0.8, -0.52)),
-        # Fills the gap beside the face that is seen from the side.
-        Piece((-0.5, 0.2, 0.0), (1.0, 1.2, 1.3)),
-    ],
+    "afro": [Piece((-0.42, 0.38, 0.0), (1.2, 1.25, 1.4), tilt=0.15, low=-0.62)],
     "curly": [
         _SHORT,
         _knot((0.5, 0.95, 0.32), 0.38),

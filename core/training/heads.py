@@ -115,10 +115,10 @@ class _Head:
 
     def beard(self) -> None:
         """A beard round the chin."""
-        tilt = torch.full((self.batch,), 0.62)
+        tilt = torch.full((self.batch,), 0.25)
         start = torch.tensor([0.03, -0.05, 0.0]).expand(self.batch, 3)
         radii = torch.tensor([0.99, 1.03, 0.95]).expand(self.batch, 3)
-        paint = coat(self.looks.hair_colour * 0.92, high=-0.52)
+        paint = coat(self.looks.hair_colour * 0.92, high=-0.5)
         shown = self.looks.beard == BEARDS.index("beard")
         self._piece(start, start, radii, torch.ones(self.batch), tilt, paint, shown)
 
@@ -168,6 +168,8 @@ class _Head:
         lips, inner = torch.tensor(_LIPS)[looks.mouth], torch.tensor(_INNER)[looks.mouth]
         opened = (looks.mouth == MOUTHS.index("open")) | (looks.mouth == MOUTHS.index("grin"))
         line = looks.skin * torch.tensor([0.62, 0.34, 0.34])
+        bearded = (looks.beard == BEARDS.index("beard"))[:, None]
+        line = torch.where(bearded, looks.skin * torch.tensor([1.0, 0.66, 0.62]), line)
         colour = torch.where(opened[:, None], self.pair(0.42, 0.1, 0.12), line)
         self.stamp(_MOUTH_Y, 0.0, lips[:, :2], colour, bend=lips[:, 2], cut=lips[:, 3])
         grin = (looks.mouth == MOUTHS.index("grin"))[:, None]

@@ -34,6 +34,13 @@ def _shadow(p, x, y, r, g, b):
 
 
 @triton.jit
+def _reach(start, growth, g11, g12, g22, qx, qy, dx, dy, t):
+    x, y = qx - t * dx, qy - t * dy
+    square = g11 * x * x + 2 * g12 * x * y + g22 * y * y
+    return start + t * growth - tl.sqrt(tl.maximum(square, 1e-6))
+
+
+@triton.jit
 def _hit(p, x, y):
     """As ``painting._hit``."""
     dx, dy = tl.load(p + 3), tl.load(p + 4)
@@ -43,6 +50,10 @@ def _hit(p, x, y):
     dot = qx * tl.load(p + 16) + qy * tl.load(p + 17)
     along = dot * tl.load(p + 14)
     flat = _unit(along)
+    larger = tl.where(growth > 0, 1.0, 0.0)
+    farther = _reach(start, growth, g11, g12, g22, qx, qy, dx, dy, larger)
+    nearer = _reach(start, growth, g11, g12, g22, qx, qy, dx, dy, flat)
+    flat = tl.where(farther > nearer, larger, flat)
     ex, ey = qx - flat * dx, qy - flat * dy
     gx, gy = g11 * ex + g12 * ey, g12 * ex + g22 * ey
     square = ex * gx + ey * gy

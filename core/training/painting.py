@@ -85,13 +85,14 @@ def solid(planes: Planes, values: Tensor, light: Tensor, y: Tensor, x: Tensor) -
 def _hit(c: dict[str, Tensor], y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Where rays meet the solid: from its line's point to the surface (right, up, near), the line's t, cover.
 
-    The outline comes from the line's nearest point in the picture; what is seen comes from a point nearer to
-    the end that leans towards the viewer, unless its ball does not reach the pixel.
+    The outline comes from the line's nearest point in the picture, or its larger end where that covers more;
+    what is seen comes from a point nearer to the end that leans towards the viewer, unless its ball does not
+    reach the pixel.
     """
     qx, qy = x - c["ax"], c["ay"] - y
     dot = qx * c["gd1"] + qy * c["gd2"]
     along = dot * c["inverse"]
-    flat = along.clamp(0, 1)
+    flat = _most_covering(c, qx, qy, along.clamp(0, 1))
     ex, ey = qx - flat * c["dx"], qy - flat * c["dy"]
     gx, gy = c["g11"] * ex + c["g12"] * ey, c["g12"] * ex + c["g22"] * ey
     square = ex * gx + ey * gy
@@ -108,6 +109,18 @@ def _hit(c: dict[str, Tensor], y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Te
     t, ex, ey = torch.where(seen, t, flat), torch.where(seen, nx, ex), torch.where(seen, ny, ey)
     inner = torch.where(seen, inner, (radius * radius - square).clamp_min(0))
     return ex, ey, inner.sqrt() * c["depth"] - (c["h1"] * ex + c["h2"] * ey), t, cover
+
+
+def _most_covering(c: dict[str, Tensor], qx: Tensor, qy: Tensor, nearest: Tensor) -> Tensor:
+    """The line's nearest point, or its larger end where that reaches farther (limbs towards the viewer)."""
+    larger = (c["growth"] > 0).float()
+
+    def reach(t: Tensor) -> Tensor:
+        x, y = qx - t * c["dx"], qy - t * c["dy"]
+        square = c["g11"] * x * x + 2 * c["g12"] * x * y + c["g22"] * y * y
+        return c["radius"] + t * c["growth"] - square.clamp_min(1e-6).sqrt()
+
+    return torch.where(reach(larger) > reach(nearest), larger, nearest)
 
 
 def _kept(c: dict[str, Tensor], f: Tensor, v: Tensor, s: Tensor) -> Tensor:
