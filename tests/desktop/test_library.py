@@ -54,7 +54,7 @@ def click(tiles: ItemList, row: int, qtbot: QtBot) -> None:
 
 def test_six_characters_and_four_motions_are_there_on_first_start(view: LibraryView) -> None:
     assert names(view.references.list) == ["Ada", "Bruno", "Chiyo", "Dayo", "Emre", "Freya"]
-    assert names(view.motions.list) == ["Groove", "Jumping jacks", "March", "Wave"]
+    assert names(view.motions.list) == ["Groove", "Jumping jacks", "March", "Robot", "Spin", "Wave"]
 
 
 def test_a_click_chooses_and_can_be_undone(view: LibraryView, parts: Parts, qtbot: QtBot) -> None:
@@ -77,16 +77,11 @@ def test_keys_move_about_and_only_enter_chooses(view: LibraryView, parts: Parts,
 
 
 def test_the_mark_follows_the_document(view: LibraryView, parts: Parts) -> None:
-    parts.document.change("Motion", motion=demo_motions()[3])
+    parts.document.change("Motion", motion=demo_motions()[5])
     assert view.motions.list.currentIndex().data() == "Wave"
     assert [
-        parts.library.motions.data(parts.library.motions.index(row), ITEM_ROLE + 1) for row in range(4)
-    ] == [
-        False,
-        False,
-        False,
-        True,
-    ]
+        parts.library.motions.data(parts.library.motions.index(row), ITEM_ROLE + 1) for row in range(6)
+    ] == [*[False] * 5, True]
 
 
 def test_a_search_leaves_what_has_the_word_and_says_when_nothing_has(view: LibraryView, qtbot: QtBot) -> None:
