@@ -105,7 +105,8 @@ class Sharpener:
                 pull = pull + share * self._pleasing(pull, out, drawn, part)
         made = out.detach()[poses:]
         self._update(0, lambda: out.backward(pull))  # type: ignore[no-untyped-call]
-        self._steer(made, drawn, part)
+        if share == 1:
+            self._steer(made, drawn, part)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             votes, fakes = self.critic(drawn)[0], self.critic(made)[0]
             judged = critic_loss(votes.float(), fakes.float(), patch_weights(part, votes))
@@ -138,9 +139,9 @@ class Sharpener:
     @torch.no_grad()
     def _steer(self, made: Tensor, drawn: Tensor, weight: Tensor) -> None:
         """More critic where pictures are too soft, less where they are sharp enough."""
-        near = weight > weight.mean()
-        shares = [sharpness(*clip) for clip in zip(made, drawn, near[:, 0], strict=True)]
-        short = self._settings.target - torch.stack(shares).mean()
+        near = weight[:, 0] > weight.mean()
+        ours, true = (video.transpose(0, 1).flatten(1, 2) for video in (made, drawn))
+        short = self._settings.target - sharpness(ours, true, near.flatten(0, 1))
         self.gain = (self.gain * (_STEERING * short).exp()).clamp(_LEAST_GAIN, _MOST_GAIN)
 
 

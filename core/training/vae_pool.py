@@ -55,12 +55,16 @@ def draw_pool(
     """Draw the training clips."""
     count = math.ceil(crops.pool / crops.clips_a_draw)
     with ClipSource((recipe,), seed, crops.clips_a_draw, bank, device, workers=workers) as source:
-        drawn = list(source.batches(count))
-    centre = torch.cat([clips.joints for clips in drawn]).mean(dim=2).flip(-1)
-    video, pose, mask = (
-        torch.cat([getattr(clips, name) for clips in drawn]) for name in ("video", "pose", "mask")
-    )
-    return Pool(video, pose, mask, centre)
+        # Written where they stay: a list of batches and their concatenation would take twice the memory.
+        kept: dict[str, Tensor] = {}
+        for number, clips in enumerate(source.batches(count)):
+            centre = clips.joints.mean(dim=2).flip(-1)
+            parts = {"video": clips.video, "pose": clips.pose, "mask": clips.mask, "centre": centre}
+            for name, part in parts.items():
+                if name not in kept:
+                    kept[name] = part.new_empty(count * len(part), *part.shape[1:])
+                kept[name][number * len(part) : (number + 1) * len(part)] = part
+    return Pool(**kept)
 
 
 def cut(pool: Pool, crops: Crops, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from core.training import demo, export, motion_source, train_dit, train_vae
+from core.training import carry, demo, export, motion_source, sharpen_vae, train_dit, train_vae
 from core.training.motion_source import motion_folder
 
 MAINS = {
+    "carry": carry.main,
     "demo": demo.main,
     "export": export.main,
     "motion_source": motion_source.main,
+    "sharpen_vae": sharpen_vae.main,
     "train_dit": train_dit.main,
     "train_vae": train_vae.main,
 }
@@ -56,6 +58,12 @@ def test_missing_files_are_one_line_with_a_way_out(
     assert "python -m core.training.motion_source" in capsys.readouterr().err
     assert train_dit.main([*out, "--vae", none]) == 2
     assert "train_vae" in capsys.readouterr().err
+    assert sharpen_vae.main([*out, "--vae", none]) == 2
+    assert "train_vae" in capsys.readouterr().err
+    assert carry.main([*out, "--from", none]) == 2
+    assert "No checkpoint" in capsys.readouterr().err
+    assert train_vae.main([*out, "--last"]) == 2
+    assert "--piece-seconds" in capsys.readouterr().err
     assert export.main([*out, "--vae", none, "--dit", none]) == 2
     assert "No checkpoint" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
