@@ -53,3 +53,10 @@ def float_dtype(request: pytest.FixtureRequest) -> torch.dtype:
     """Of inputs: float32, float16, and bfloat16 on a GPU."""
     dtype: torch.dtype = request.param
     return dtype
+
+
+@pytest.fixture(params=[dtype for dtype in float_dtypes() if dtype.itemsize == 2], ids=str)
+def half_dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    """As ``float_dtype`` without float32, where the interpreter takes long."""
+    dtype: torch.dtype = request.param
+    return dtype

@@ -90,11 +90,11 @@ CUTS = [Tiles(), Tiles(tma=False, flush=1), Tiles(flush=2)]
     ("tokens", "keys", "tiles"), [(128, 128, CUTS[0]), *((150, 200, tiles) for tiles in CUTS)], ids=str
 )
 def test_dense_kernel_equals_the_plain_form(
-    tokens: int, keys: int, tiles: Tiles, kernel_device: torch.device, float_dtype: torch.dtype
+    tokens: int, keys: int, tiles: Tiles, kernel_device: torch.device, half_dtype: torch.dtype
 ) -> None:
-    q, k, v = operands(tokens, keys, 64, kernel_device, float_dtype)
+    q, k, v = operands(tokens, keys, 64, kernel_device, half_dtype)
     found = attend8(q, k, v, tiles=tiles)
-    assert found.dtype == float_dtype
+    assert found.dtype == half_dtype
     packed = plain_pack8(q, k, v)
     assert error(found, plain_attend_packed(packed, q, torch.float32)) < 5e-3
     assert error(found, exact(q, k, v)) < 0.05

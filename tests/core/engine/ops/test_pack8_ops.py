@@ -31,9 +31,9 @@ def operands(shape: tuple[int, ...], keys: int, device: torch.device, dtype: tor
 
 @pytest.mark.parametrize(("tokens", "keys", "width"), [(128, 128, 64), (50, 530, 64), (130, 193, 128)])
 def test_kernels_pack_as_the_plain_form(
-    tokens: int, keys: int, width: int, kernel_device: torch.device, float_dtype: torch.dtype
+    tokens: int, keys: int, width: int, kernel_device: torch.device, half_dtype: torch.dtype
 ) -> None:
-    q, k, v = operands((2, tokens, 2, width), keys, kernel_device, float_dtype)
+    q, k, v = operands((2, tokens, 2, width), keys, kernel_device, half_dtype)
     assert_same(pack8(q, k, v), plain_pack8(q, k, v))
 
 

@@ -102,7 +102,7 @@ def test_the_linear_branch_equals_torch(
 )
 def test_the_sparse_kernel_equals_its_definition(
     kernel_device: torch.device,
-    float_dtype: torch.dtype,
+    half_dtype: torch.dtype,
     tokens: int,
     width: int,
     batch: int,
@@ -112,7 +112,7 @@ def test_the_sparse_kernel_equals_its_definition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ragged last blocks in and out of the lists, an odd number of blocks, dense query blocks."""
-    q, k, v = heads(tokens, width, batch, float_dtype, kernel_device)
+    q, k, v = heads(tokens, width, batch, half_dtype, kernel_device)
     proj = projection(width, kernel_device) if projected else None
     kept = keep_blocks(q, k, 0.7)
     linear = linear_branch(k, v, proj)
@@ -122,7 +122,7 @@ def test_the_sparse_kernel_equals_its_definition(
     tiles = replace(POINTERS, tma=tma and not NO_TMA)
     poison(monkeypatch)
     got = attend_blocks(q, k, v, kept, linear=linear, dense_from=dense_from, tiles=tiles)
-    close(got, definition(q, k, v, mask, proj), float_dtype)
+    close(got, definition(q, k, v, mask, proj), half_dtype)
 
 
 def test_rows_without_blocks_are_no_nan(kernel_device: torch.device) -> None:
