@@ -34,6 +34,8 @@ from core.training.scene import Camera, figure_values, floor_line, sample_camera
 from core.training.skeletons import as_bytes, draw_skeletons, negative_points
 
 NECK = 1
+# How far an alignment may lift a person off the ground, or sink them, of the picture's height.
+_LIFT = 0.02
 # Added to a seed for what stands behind the person.
 _SCENE = 1 << 40
 
@@ -226,13 +228,13 @@ def _fitted(
     rows = torch.arange(len(own))
     at = torch.where(start.same, 0, fit.neck_frame)
     anchor = necks[rows, at]
-    # The reference stands below the neck that it is measured with, on its own feet.
-    aside = torch.where(
-        start.same[:, None], 0, (anchor - target.points[:, 0, NECK]) * torch.tensor([1.0, 0.0])
-    )
-    anchor = torch.stack(
-        [anchor[:, 0], torch.where(start.same, anchor[:, 1], target.points[:, 0, NECK, 1])], -1
-    )
+    # The reference stands below the neck that it is measured with, on its own feet. So the person stands
+    # higher or lower than on the ground, as the product has it; a user who saw much of that would choose
+    # another frame.
+    off = target.points[:, 0, NECK] - anchor
+    aside = torch.where(start.same[:, None], 0, off * torch.tensor([-1.0, 0.0]))
+    lift = off[:, 1].clamp(-_LIFT * view.height, _LIFT * view.height)
+    anchor = anchor + torch.stack([torch.zeros_like(lift), torch.where(start.same, 0, lift)], dim=-1)
     true = driven.points[:, :, NECK]
     path = true - true[rows, at][:, None] + anchor[:, None]
     path = torch.where(own[:, None, None], necks, path)
