@@ -106,7 +106,9 @@ class GuidedVelocity:
         """What is the same at every step; A and C look at the same text."""
         if group not in self._prepared:
             inputs = _inputs(self._conditions, group, self.device)
-            given: Conditioned = self._transformer.prepare(**inputs, keep_context=True)
+            given: Conditioned = self._transformer.prepare(
+                **inputs, keep_context=self._transformer.keeps_context
+            )
             if group == ("C",) and ("A",) in self._prepared:
                 given = given._replace(context=self._prepared[("A",)].context)
             self._prepared[group] = given

@@ -19,7 +19,7 @@ from core.engine.checkpoint_file import Stored
 from core.engine.conditioning import Conditions, build_conditions, latent_shape
 from core.engine.determinism import derived_seed
 from core.engine.encodings import encodings_of
-from core.engine.fast.recipe import computing_of, recipe_of
+from core.engine.fast.recipe import computing_of, recipe_of, with_settled
 from core.engine.final_decoder import with_final_decoder
 from core.engine.identity import identity_of
 from core.engine.interfaces import Hooks, ModelBundle
@@ -148,7 +148,8 @@ class _Work:
         now = self._kernels()
         if not checkpoint.wanted:
             return _Begin(now)
-        identity = identity_of(self.request, self.plan, self.bundle.part_ids, self.hooks.check)
+        plan = with_settled(self.plan, self.bundle.transformer)
+        identity = identity_of(self.request, plan, self.bundle.part_ids, self.hooks.check)
         shape = latent_shape(self.reference, len(self.motion.positive), self.plan.size.area)
         negative = self.motion.negative is not None
         kept = kept_between_steps(self.plan, self.bundle.transformer, shape, negative)

@@ -33,7 +33,7 @@ class PoolSettings:
 
     clips: int = 8192
     clips_a_draw: int = 64
-    refresh_every: int = 20
+    refresh_every: int = 40
     area: int = 256 * 256
     ratios: tuple[float, ...] = RATIOS
 

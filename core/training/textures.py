@@ -26,6 +26,7 @@ class Canvas:
         above = self.between(0.015, 0.1)
         self.line = floor.to(device).view(-1, 1, 1, 1) / height - above
         self.side = self.between(-1.0, 1.0)
+        self._side = numbers[:, self._at - 1] * 2 - 1  # on the CPU, where lights are kept
         self._key, self._shade, self._up = (0.6, 0.6, 0.6), (0.45, 0.45, 0.45), 0.8
 
     def take(self) -> Tensor:
@@ -274,7 +275,7 @@ class Canvas:
 
     def light(self) -> Tensor:
         """[B, 9] on the CPU: direction, colour, colour of shade."""
-        side = self.side.flatten().cpu()
+        side = self._side
         direction = torch.stack(
             [0.65 * side, torch.full_like(side, self._up), torch.full_like(side, 0.85)], -1
         )

@@ -30,8 +30,10 @@ def kept_bytes(sizes: ModelSizes, tokens: int, plan: Plan) -> int:
     """Cross-attention's keys and values of all blocks, which are computed once a render.
 
     One set for the prompt, one for a negative one. Branches that run together have a set each, and the steps
-    outside the window of condition guidance sets of their own.
+    outside the window of condition guidance sets of their own. Where blocks are streamed none is kept.
     """
+    if plan.residency == "streamed":
+        return 0
     text, condition = _guided(plan.sampling)
     sets = 1 + text
     if _together(plan, tokens):

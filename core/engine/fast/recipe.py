@@ -13,6 +13,7 @@ from core.engine.attention.backends import BackendName, backend
 from core.engine.attention.kinds import KINDS, AttentionKind
 from core.engine.models.attention import Attend, SelfAttention, attend
 from core.engine.models.sla import check_sparse
+from core.types import Plan
 
 # What is tried where a kind's results are no numbers, black or saturated.
 _NEXT: Final[dict[AttentionKind, AttentionKind]] = {
@@ -138,6 +139,15 @@ def computing_of(transformer: nn.Module) -> str:
         if isinstance(layer, Int8RowLinear) and layer.rows_kind != "float":
             products.add(f"int8, {layer.engine}")
     return json.dumps([recipe_of(transformer).to_data(), sorted(products)], sort_keys=True)
+
+
+def with_settled(plan: Plan, transformer: nn.Module) -> Plan:
+    """The plan with the attention that was settled at loading, where it left that open.
+
+    So a render that began before its machine was measured belongs to the plan that is made afterwards.
+    """
+    settled = getattr(transformer, "settled", None)
+    return replace(plan, attention=settled.attention) if isinstance(settled, Recipe) else plan
 
 
 def projection_of(attention: SelfAttention) -> nn.Linear | None:

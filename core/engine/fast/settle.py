@@ -45,6 +45,7 @@ def settle(transformer: Any, plan: Plan, device: torch.device, dtype: torch.dtyp
         if isinstance(layer, Int8RowLinear):
             layer.engine = "torch" if choices.int8_engine == "torch" else "triton"
     accelerate(transformer, recipe, device)
+    transformer.settled = recipe
     projections: bool = transformer.config.sparse
     return (*problem, *notes_of(plan, recipe, choices, projections))
 

@@ -53,6 +53,7 @@ class TransformerPart:
         hooks: Hooks | None = None,
     ) -> None:
         self.module = source.build().eval()
+        self.module.keeps_context = blocks_resident is None  # type: ignore[assignment]
         self._source, self._device, self._patch = source, device, patch
         self._hooks = hooks or Hooks()
         self._resident = blocks_resident

@@ -287,6 +287,7 @@ def test_fused_blocks_are_counted_where_they_are_known() -> None:
     guided = replace(one, sampling=Sampling(20, guidance_scale=5.0, condition_guidance_scale=1.5))
     assert kept_bytes(sizes, tokens, guided) == 2 * kept_bytes(sizes, tokens, one)
     assert kept_bytes(sizes, 4000, guided) == 5 * kept_bytes(sizes, tokens, one)
+    assert kept_bytes(sizes, tokens, replace(guided, residency="streamed")) == 0
     assert activation_bytes(sizes, 4000, guided) == 3 * activation_bytes(sizes, 4000, one)
 
 
