@@ -44,7 +44,7 @@ _STAGES = (
 _STUDIOS = (
     ("f4a261", "e76f51"), ("8ecae6", "219ebc"), ("e5e5e5", "b8b8c0"), ("ffcfd2", "f1a6b5"),
     ("cdb4db", "9a86c0"),
-    ("b5e48c", "76b86a"), ("ffd97d", "f2b134"), ("3d405b", "2a2c44"), ("f6f1e7", "e0d3bd"),
+    ("b5e48c", "76b86a"), ("ffd97d", "f2b134"), ("5b6285", "434866"), ("f6f1e7", "e0d3bd"),
     ("7fc8c2", "3f9a96"),
 )  # fmt: skip
 
@@ -88,7 +88,7 @@ def room(c: Canvas) -> None:
     cabinet = c.between(0.0, 0.8)
     c.furniture(cabinet, line, c.between(0.16, 0.3), c.between(0.14, 0.26), first, shown=c.chance(0.7))
     c.plant(c.between(0.05, 0.95), line, c.between(0.1, 0.2), second, shown=c.chance(0.4))
-    c.box(-1.0, line - 0.022, 3.0, 0.022, wall * 0.55 + 0.4)
+    c.box(-1.0, line - 0.022, 9.0, 0.022, wall * 0.55 + 0.4)
     c.ground(ground)
     floor_pattern(c, ground * 0.82)
     c.rug(second, shown=c.chance(0.35))
@@ -120,7 +120,7 @@ def street(c: Canvas) -> None:
         wide = c.between(0.18, 0.3)
         c.house(at, c.between(0.05, 0.4), wide, fronts[number % 3] * (0.92 + 0.16 * c.take()))
         at = at + wide
-    c.box(-1.0, c.line - 0.015, 3.0, 0.015, ground * 0.75)
+    c.box(-1.0, c.line - 0.015, 9.0, 0.015, ground * 0.75)
     c.tree(c.between(0.0, 1.0), c.line, c.between(0.2, 0.4), c.same((0.3, 0.45, 0.28)), shown=c.chance(0.5))
     c.ground(ground)
     floor_pattern(c, ground * 0.86)
@@ -157,7 +157,7 @@ def hall(c: Canvas) -> None:
     c.fill(wall * 0.92)
     wall_pattern(c, wall * 0.78, strength=1.0)
     band = c.line - c.between(0.1, 0.3)
-    c.box(-1.0, band, 3.0, c.between(0.02, 0.12), first, shown=c.chance(0.6))
+    c.box(-1.0, band, 9.0, c.between(0.02, 0.12), first, shown=c.chance(0.6))
     c.window(c.between(0.05, 0.7), c.between(0.05, 0.12), shown=c.chance(0.4))
     for _ in range(2):
         c.furniture(
@@ -168,7 +168,7 @@ def hall(c: Canvas) -> None:
             second,
             shown=c.chance(0.45),
         )
-    c.box(-1.0, c.line - 0.018, 3.0, 0.018, paper * 0.6)
+    c.box(-1.0, c.line - 0.018, 9.0, 0.018, paper * 0.6)
     c.ground(ground)
     floor_pattern(c, ground * 0.78)
     c.shade_across(0.12)
