@@ -27,10 +27,10 @@ ROWS: list[tuple[float, float, tuple[int, int] | None, Size | None, str, str]] =
     (6, 16, (8, 6), None, "-", "streamed"),
     (8, 8, (8, 6), None, "-", "streamed"),
     # 6 to 20 GiB: streamed; how good the weights are depends on the host memory.
-    (6, 16, (8, 6), SD, "-", "streamed"),
+    (6, 16, (8, 6), SD, "q4_k_m", "streamed"),
     (8, 32, (8, 6), SD, "int8", "streamed"),
-    (8, 16, (8, 6), SD, "q5_k_m", "streamed"),
-    (8, 32, (8, 9), None, "q6_k", "streamed"),
+    (8, 16, (8, 6), SD, "q6_k", "streamed"),
+    (8, 32, (8, 9), None, "fp8", "streamed"),
     (10, 32, (8, 6), SD, "int8", "streamed"),
     (10, 32, (8, 9), SD, "fp8", "streamed"),
     (12, 8, (8, 9), SD, "-", "streamed"),
@@ -158,7 +158,7 @@ def test_what_does_not_fit_says_what_is_lacking_and_what_would_fit(catalogue: Ca
     assert best.vram_peak_bytes is not None
     assert best.vram_peak_bytes > 6 * GIB
     assert any(reason.startswith("It needs ") and "memory on the GPU" in reason for reason in best.reasons)
-    assert best.reasons[-1] == "It fits at 832x480 with 49 frames."
+    assert best.reasons[-1] == "It fits at 1024x576 with 49 frames."
 
 
 def test_without_a_gpu_the_embedded_model_is_proposed(catalogue: Catalogue) -> None:
