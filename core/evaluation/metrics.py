@@ -72,12 +72,17 @@ def scaled(pixels: int, height: int) -> int:
     return max(1, round(pixels * height / BASE_HEIGHT))
 
 
-def measure(generated: Tensor, truth: Truth, pck_pixels: float = PCK_PIXELS) -> dict[str, Tensor]:
+def measure(
+    generated: Tensor, truth: Truth, pck_pixels: float = PCK_PIXELS, *, shadows: bool = False
+) -> dict[str, Tensor]:
     """All measures of generated clips uint8 [B, 3, F, H, W]: name -> [B]; F at least 4.
 
     Names: psnr, psnr_body, psnr_frame0 (dB), ssim, iou, joint_error (pixels of a 192-row picture), pck (share
     of joints within ``pck_pixels`` of such a picture), sharpness_body, sharpness, flicker (ratios to the
     truth), flicker_body, flicker_scene, colour (grey levels).
+
+    Args:
+        shadows: people cast shadows, so that their scene is what the true pictures show around them.
 
     Raises:
         ValueError: another shape or dtype than the truth's, or too few frames.
@@ -89,12 +94,15 @@ def measure(generated: Tensor, truth: Truth, pck_pixels: float = PCK_PIXELS) -> 
     body = truth.body
     everywhere = torch.ones_like(body)
     errors = joint_errors(generated, truth)
+    scene = (truth.background[:, None].float() / 255).expand_as(true)
+    if shadows:
+        scene = torch.where(truth.mask[:, :, None], scene, true)
     return {
         "psnr": psnr(ours[:, 1:], true[:, 1:], everywhere),
         "psnr_body": psnr(ours[:, 1:], true[:, 1:], body),
         "ssim": ssim(_luma(ours[:, 1:]), _luma(true[:, 1:])),
         "psnr_frame0": psnr(ours[:, :1], true[:, :1], everywhere[:, :1]),
-        "iou": iou(ours[:, 1:], truth.background, truth.mask[:, 1:]),
+        "iou": iou(ours[:, 1:], scene[:, 1:], truth.mask[:, 1:]),
         "joint_error": errors.nanmean(dim=(1, 2)),
         "pck": _share_within(errors, pck_pixels),
         "sharpness_body": _ratio(laplacian_energy, ours[:, 1:], true[:, 1:], body),
@@ -152,12 +160,11 @@ def _gaussian(size: int, device: torch.device) -> Tensor:
     return band.to(device)
 
 
-def iou(ours: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+def iou(ours: Tensor, scene: Tensor, mask: Tensor) -> Tensor:
     """Overlap of the true mask and the silhouette: where a picture differs from the empty scene in a channel.
 
-    ours [B, F, 3, H, W] in 0..1; background uint8 [B, 3, H, W]; mask [B, F, H, W] -> [B].
+    ours, scene [B, F, 3, H, W] in 0..1; mask [B, F, H, W] -> [B].
     """
-    scene = background[:, None].float() / 255
     silhouette = (ours - scene).abs().amax(dim=2) > SILHOUETTE_THRESHOLD
     both = (silhouette & mask).sum(dim=(1, 2, 3))
     return both / (silhouette | mask).sum(dim=(1, 2, 3)).clamp_min(1)

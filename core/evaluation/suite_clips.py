@@ -51,6 +51,11 @@ class Suite:
         """How far a joint may be off, in pixels of a 192-row picture."""
         return PCK_PIXELS if self.version == 1 else PCK_SHARE_PIXELS
 
+    @property
+    def shadows(self) -> bool:
+        """Whether the drawn people cast shadows."""
+        return self.version != 1
+
     def clip_seed(self, index: int) -> int:
         """The seed of a clip, and of the noise that it is rendered from."""
         return self.seed + index

@@ -112,7 +112,9 @@ class SuiteRun:
 
     def _add(self, name: str, video: Tensor, truth: Truth) -> None:
         without = ("psnr_frame0",) if name == REPEAT else ()
-        self._rows[name].add(measure(video.to(self._device), truth, self._suite.pck_pixels), without)
+        suite = self._suite
+        measured = measure(video.to(self._device), truth, suite.pck_pixels, shadows=suite.shadows)
+        self._rows[name].add(measured, without)
         if self._sets is not None:
             self._sets.add(name, video, truth)
 

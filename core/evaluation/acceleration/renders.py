@@ -164,7 +164,9 @@ class Renders:
         exact = scene.exact.setdefault(variant.long, video)  # the first is the reference
         own[TO_FLOAT32] = video_psnr(video, exact)
         own[BLOCKS] = torch.tensor([cache.share if cache else 1.0])
-        found = measure(video.to(self.networks.device), scene.truth, self.suite.pck_pixels)
+        found = measure(
+            video.to(self.networks.device), scene.truth, self.suite.pck_pixels, shadows=self.suite.shadows
+        )
         return {**found, **own}
 
     def _cache(self, variant: Variant) -> CountedCache | None:

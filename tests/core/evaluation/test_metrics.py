@@ -128,13 +128,25 @@ def test_ssim_of_flat_pictures() -> None:
 
 
 def test_iou_of_squares() -> None:
-    background = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
-    picture = torch.full((1, 1, 3, 16, 16), 100 / 255)
+    background = torch.full((1, 1, 3, 16, 16), 100 / 255)
+    picture = background.clone()
     picture[..., 1, 4:8, 4:8] = 200 / 255
     picture[..., 12, 12] = 110 / 255
     mask = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
     mask[..., 4:8, 6:10] = True
     assert iou(picture, background, mask).item() == pytest.approx(8 / 24)
+
+
+def test_a_shadow_is_no_part_of_the_silhouette() -> None:
+    truth = textured(192)
+    truth.background[:] = 200
+    truth.video[:] = 200
+    truth.mask[:] = False
+    truth.mask[..., 20:60, 40:60] = True
+    truth.video.masked_fill_(truth.mask[:, None], 40)
+    truth.video[..., 60:70, 30:80] = 120  # on the floor
+    assert measure(truth.video, truth, shadows=True)["iou"].item() == 1
+    assert measure(truth.video, truth)["iou"].item() < 0.7
 
 
 def test_the_body_region_is_grown_and_keeps_the_first_place() -> None:
