@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ import pytest
 # Before Qt or torch is imported by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before Triton is, which any import of torch's compiler may do: kernels run by its interpreter without a GPU, in
+# the tests that ask for it (tests/core/engine/ops).
+if shutil.which("nvidia-smi") is None:
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 NO_NETWORK = Path(__file__).resolve().parent / "fakes" / "no_network"
 GRACE_S = 5.0
