@@ -14,8 +14,8 @@ import pytest
 # Before Qt or torch is imported by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Before Triton is, which any import of torch's compiler may do: kernels run by its interpreter without a GPU, in
-# the tests that ask for it (tests/core/engine/ops).
+# Before Triton is, which any import of torch's compiler may do: without a GPU kernels run by its interpreter,
+# in the tests that ask for it (tests/core/engine/ops).
 if shutil.which("nvidia-smi") is None:
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
