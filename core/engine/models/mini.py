@@ -98,6 +98,9 @@ def load_mini(
                 action="Reinstall Pirouette.",
             ) from error
         module.to(device).eval().requires_grad_(False)
+    if torch.device(device).type == "cpu":
+        # A third less time: convolutions of these widths are then not reordered and back.
+        vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if quantise:
         narrow_module(transformer, quantise)
     transformer.to(dtype)
