@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from figures import drawn
+from drawn_figures import drawn
 
 from core.training.captions import colour_name
 from core.training.characters import NAMES, Looks, caption, named_character, sample_looks

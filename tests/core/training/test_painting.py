@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from figures import drawn
+from drawn_figures import drawn
 from torch import Tensor
 
 from core.training.coats import Shapes, coat

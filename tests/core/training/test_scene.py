@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from figures import drawn, standing
+from drawn_figures import drawn, standing
 
 from core.training.backdrops import sample_scene
 from core.training.looks import sample_looks
