@@ -17,6 +17,7 @@ from core.types import MediaInput, Note, Output, Overrides, RenderEvent, RenderR
 FRAMES = 5
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("tiny_mini")
 @pytest.mark.parametrize("character", demo_characters(), ids=lambda path: path.stem)
 def test_every_pair_renders(character: Path, tmp_path: Path) -> None:
