@@ -14,7 +14,7 @@ from core.engine.models.embeddings import PATCH
 from core.engine.models.transformer import REFERENCE_FRAMES, Around, Conditioned
 from core.engine.sampling.caching.cache import StepCache
 from core.engine.sampling.guidance import Branch, branches_at, combine, count_forwards, forwards_before
-from core.engine.sampling.unipc import TRAIN_TIMESTEPS
+from core.engine.sampling.schedule import TRAIN_TIMESTEPS
 from core.types import Progress, Sampling
 
 BATCHED_TOKENS: Final = 8192

@@ -10,10 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.engine.sampling.schedule import OnStep, Schedule, Velocity, checked
+from core.engine.sampling.schedule import TRAIN_TIMESTEPS, OnStep, Schedule, Velocity, checked
 from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
-
-TRAIN_TIMESTEPS = 1000
 
 
 def euler_schedule(steps: int, shift: float) -> Schedule:

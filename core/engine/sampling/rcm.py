@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from core.engine.sampling.noise import StepNoise, fresh_noise, given_noise
-from core.engine.sampling.schedule import OnStep, Sample, Schedule, Velocity
+from core.engine.sampling.schedule import TRAIN_TIMESTEPS, OnStep, Sample, Schedule, Velocity
 from core.engine.sampling.state import GENERATOR, LATENTS, Keep, SamplerState, TensorSpec, generator_spec
 from core.errors import BadSetting
 
 MIDDLE_TIMES = (1.5, 1.4, 1.0)
 MAX_STEPS = len(MIDDLE_TIMES) + 1
-TRAIN_TIMESTEPS = 1000
 
 
 def rcm_schedule(steps: int, sigma_max: float, network_dtype: torch.dtype = torch.float32) -> Schedule:

@@ -12,6 +12,9 @@ from torch import Tensor
 from core.engine.sampling.state import Keep, SamplerState
 from core.errors import BadSetting
 
+TRAIN_TIMESTEPS = 1000
+"""The network is told flow times as 0 to this."""
+
 OnStep = Callable[[int, Tensor], None]
 
 

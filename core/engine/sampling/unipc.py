@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.engine.sampling.schedule import OnStep, Schedule, Velocity, checked
+from core.engine.sampling.schedule import TRAIN_TIMESTEPS, OnStep, Schedule, Velocity, checked
 from core.engine.sampling.state import LATENTS, Keep, SamplerState, TensorSpec
 
 # 1 - 1/1000 as float32 arithmetic leaves it: the first noise level before the shift.
 FIRST_SIGMA = 0.9990000128746033
-TRAIN_TIMESTEPS = 1000
 ORDER = 2
 # Beside the latents: the corrected sample that the last prediction started from, and the newest predictions
 # of x0, ``x0.1`` of the last step and ``x0.0`` of the one before.

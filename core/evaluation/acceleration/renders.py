@@ -18,7 +18,7 @@ from core.engine.models.transformer import REFERENCE_FRAMES
 from core.engine.pipeline import generate
 from core.engine.sampling.caching.make import make_cache
 from core.engine.sampling.noise import seeded, standard_normal
-from core.engine.sampling.unipc import TRAIN_TIMESTEPS
+from core.engine.sampling.schedule import TRAIN_TIMESTEPS
 from core.errors import EngineError
 from core.evaluation.acceleration.counted_cache import CountedCache
 from core.evaluation.acceleration.networks import Networks
