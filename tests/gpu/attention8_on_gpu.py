@@ -25,20 +25,19 @@ HEADS, WIDTH, TOP_K = 40, 128, 0.1
 SPARSE_CUTS = (
     TILES,
     replace(TILES, stages=2),
-    replace(TILES, stages=4),
     replace(TILES, tma=False),
-    replace(TILES, tma=False, stages=4),
-    replace(TILES, registers=None),
     replace(TILES, warps=4, registers=None),
     replace(TILES, exact_features=False),
 )
 DENSE_CUTS = (
     TILES,
     replace(TILES, flush=64),
-    replace(TILES, flush=1 << 20),
-    replace(TILES, tma=False),
+    replace(TILES, flush=256),
     replace(TILES, stages=4),
+    replace(TILES, registers=None),
+    replace(TILES, registers=None, stages=4),
     replace(TILES, warps=4, registers=None),
+    replace(TILES, tma=False),
 )
 LIMIT_S = 240.0
 """No new row begins after this long."""

@@ -155,7 +155,10 @@ def quantise_blocks(x: Tensor) -> tuple[Tensor, Tensor]:
     values = torch.empty(x.shape, dtype=torch.int8, device=x.device)
     scales = torch.empty(blocks, dtype=torch.float32, device=x.device)
     if values.numel():
-        quantise_kernel[(blocks[1], blocks[0])](x, values, scales, *x.shape, num_warps=8)
+        # Fused multiply-adds would round half-way values otherwise than the plain form.
+        quantise_kernel[(blocks[1], blocks[0])](
+            x, values, scales, *x.shape, num_warps=8, enable_fp_fusion=False
+        )
     return values, scales
 
 

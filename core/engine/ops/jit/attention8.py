@@ -105,15 +105,12 @@ def attend8(
         if not EVEN:
             tail = tl.load(entries + tl.maximum(count - 1, 0)) == full
             count -= tail.to(tl.int32)
-        block = tl.maximum(tl.load(entries), 0)
     else:
         count = full
         tail = keys > full * BLOCK_N
-        block = 0
     q = _keys(q8, head, block_m, q_padded, D, BLOCK_M, TMA)
     q_step = tl.load(q_scale + head * (q_padded // BLOCK_M) + block_m)
     q_mult = q_step * (1.4426950408889634 / D**0.5)
-    mult = q_mult * tl.load(k_scales + block)
     top = tl.full([BLOCK_M], -float("inf"), tl.float32)
     total = tl.zeros([BLOCK_M, 4], tl.float32)
     acc = tl.zeros([BLOCK_M, D], tl.float32)
@@ -130,6 +127,11 @@ def attend8(
                 tl.store(held, seen * tl.math.exp2(flushed - top)[:, None] + acc)
                 flushed = top
                 acc = tl.zeros([BLOCK_M, D], tl.float32)
+        # Not carried from the loop before: its pipeline has run ahead of its last block.
+        block = start
+        if LISTED > 0:
+            block = tl.maximum(tl.load(entries + start), 0)
+        mult = q_mult * tl.load(k_scales + block)
         for step in tl.range(start, tl.minimum(count, start + FLUSH) if FLUSH > 0 else count):
             # The next block's number and scale are read an iteration ahead: nothing waits for them.
             following = tl.minimum(step + 1, count - 1)

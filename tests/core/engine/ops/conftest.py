@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import pytest
 import torch
 
 from core.engine.ops import triton_support
-
-# Triton reads it when it is imported and when a kernel is defined, so it is set before either. Other tests of
-# this process are not changed by it: they compute on the processor without Triton.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
+from tests.fakes import interpreter
 
 
 @pytest.fixture
@@ -25,21 +18,8 @@ def kernel_device(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     if not triton_support.usable(device):
         pytest.skip("Triton is not here")
     if device.type == "cpu":
-        let_loops_count(monkeypatch)
+        interpreter.mend(monkeypatch)
     return device
-
-
-def let_loops_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From 2.4 on numpy takes no array of one value for a number, which Triton 3.6 has as bounds of loops."""
-    from triton.runtime import interpreter
-
-    patch = interpreter._patch_lang_tensor
-
-    def patched(tensor: Any, scope: Any) -> None:
-        patch(tensor, scope)
-        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
-
-    monkeypatch.setattr(interpreter, "_patch_lang_tensor", patched)
 
 
 def float_dtypes() -> list[torch.dtype]:
