@@ -127,9 +127,9 @@ def linear_branch(k: Tensor, v: Tensor, proj: nn.Linear | None) -> LinearBranch 
         SUM_TOKENS,
         HEADS=heads,
         WIDTH=width,
-        BLOCK=64,
+        BLOCK=128 if _has_tma(k.device) else 64,
         num_warps=8,
-        num_stages=3 if _has_tma(k.device) else 2,
+        num_stages=2,
     )
     return projected(state.sum(1), total.sum(1), proj)
 

@@ -116,7 +116,8 @@ def attend8(
     acc = tl.zeros([BLOCK_M, D], tl.float32)
     in_block = tl.arange(0, BLOCK_M)
     columns = tl.arange(0, D)
-    flushed = top
+    # Not ``top``: the compiler would see no change where it is given top's value, and not carry it.
+    flushed = tl.full([BLOCK_M], -float("inf"), tl.float32)
     held = scratch + (tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)).to(tl.int64) * (BLOCK_M * D)
     held += in_block[:, None] * D + columns[None, :]
     for start in tl.range(0, count, FLUSH if FLUSH > 0 else 1 << 20):
@@ -127,7 +128,7 @@ def attend8(
                 tl.store(held, seen * tl.math.exp2(flushed - top)[:, None] + acc)
                 flushed = top
                 acc = tl.zeros([BLOCK_M, D], tl.float32)
-        # Not carried from the loop before: its pipeline has run ahead of its last block.
+        # Not carried from stretch to stretch, so that the inner loop may run ahead.
         block = start
         if LISTED > 0:
             block = tl.maximum(tl.load(entries + start), 0)
