@@ -1,11 +1,12 @@
-"""UniPC for flows (order 2, bh2, x0 prediction) through diffusers, on SteadyDancer's own noise levels.
+"""UniPC for flows (order 2, B2(h), x0 prediction) on SteadyDancer's own noise levels.
 
-Source: SteadyDancer ``wan/utils/fm_solvers_unipc.py`` (spec 4.2); Zhao et al. 2023, arXiv 2302.04867.
+Source: SteadyDancer ``wan/utils/fm_solvers_unipc.py`` (spec 4.2); Zhao et al. 2023, arXiv 2302.04867. The
+bits are those of diffusers' ``UniPCMultistepScheduler``, whose import alone takes four seconds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,16 +50,17 @@ def sample(
     keep: Keep | None = None,
 ) -> Tensor:
     """Standard normal ``latents`` (any shape, float32) -> clean latents. Draws no noise of its own."""
-    scheduler = _scheduler(schedule)
+    sigmas = schedule.sigmas.float()
+    solver = _Solver(sigmas.to(latents.device))
     if begin:
-        latents = _restore(scheduler, schedule, begin, latents.device)
+        latents = _restore(solver, begin, latents.device)
     for step in range(begin.step if begin else 0, schedule.steps):
-        timestep = schedule.timesteps[step]
-        v = velocity(latents, float(timestep), step)
-        latents = scheduler.step(v, timestep, latents, return_dict=False)[0]
+        v = velocity(latents, float(schedule.timesteps[step]), step)
+        # A level on the processor does not round a product in 16 bits.
+        latents = solver.step(step, latents - sigmas[step] * v, latents)
         on_step(step, latents)
         if keep and step + 1 < schedule.steps:
-            keep(_state(scheduler, step + 1, latents))
+            keep(_state(solver, step + 1, latents))
     return latents
 
 
@@ -68,46 +70,99 @@ def state_specs(step: int, shape: tuple[int, ...]) -> dict[str, TensorSpec]:
     return dict.fromkeys(names, TensorSpec(torch.float32, shape))
 
 
-def _state(scheduler: Any, step: int, latents: Tensor) -> SamplerState:
-    predictions = zip(PREDICTIONS, scheduler.model_outputs, strict=True)
-    known = {name: x0 for name, x0 in predictions if x0 is not None}
-    return SamplerState(step, {LATENTS: latents, LAST_SAMPLE: scheduler.last_sample, **known})
+class _Stretch(NamedTuple):
+    """From one level to a lower one, in lambda = log(alpha / sigma); scalars on the latents' device.
+
+    Attributes:
+        kept: share of the sample that stays.
+        pull: alpha (e^-h - 1), on the prediction that the stretch starts with, and on corrections of it.
+        minus_h: lambda at the start minus lambda at the end; minus infinity at the last step.
+    """
+
+    kept: Tensor
+    pull: Tensor
+    minus_h: Tensor
 
 
-def _restore(scheduler: Any, schedule: Schedule, state: SamplerState, device: torch.device) -> Tensor:
-    """Put the history back as ``scheduler.step`` left it, and return the latents.
+class _Solver:
+    """The predictor, and the corrector that each new prediction is first used for.
+
+    Attributes:
+        last_sample: the corrected sample that the last prediction started from.
+        predictions: the newest of x0, at most ``ORDER``, the last one last.
+    """
+
+    def __init__(self, sigmas: Tensor) -> None:
+        self._sigmas, self._lambdas = sigmas, torch.log(1 - sigmas) - torch.log(sigmas)
+        self.last_sample: Tensor | None = None
+        self.predictions: list[Tensor] = []
+
+    def step(self, step: int, x0: Tensor, x: Tensor) -> Tensor:
+        """``x`` at level ``step`` and what was predicted there -> the sample at the next level."""
+        if self.last_sample is not None:
+            x = self._corrected(step, x0, self.last_sample)
+        self.predictions = [*self.predictions, x0][-ORDER:]
+        self.last_sample = x
+        return self._predicted(step, x)
+
+    def _order(self, step: int) -> int:
+        """The first and the last step are of order 1."""
+        return min(ORDER, step + 1, len(self._sigmas) - 1 - step)
+
+    def _stretch(self, step: int) -> _Stretch:
+        minus_h = -(self._lambdas[step + 1] - self._lambdas[step])
+        alpha = 1 - self._sigmas[step + 1]
+        return _Stretch(self._sigmas[step + 1] / self._sigmas[step], alpha * torch.expm1(minus_h), minus_h)
+
+    def _slope(self, step: int, minus_h: Tensor) -> tuple[Tensor, Tensor]:
+        """How far the prediction before lies back in units of h, and the difference quotient to it."""
+        back = (self._lambdas[step - 1] - self._lambdas[step]) / -minus_h
+        return back, (self.predictions[-2] - self.predictions[-1]) / back
+
+    def _predicted(self, step: int, x: Tensor) -> Tensor:
+        kept, pull, minus_h = self._stretch(step)
+        moved = kept * x - pull * self.predictions[-1]
+        if self._order(step) == 1:
+            return moved
+        return moved - pull * (0.5 * self._slope(step, minus_h)[1])
+
+    def _corrected(self, step: int, x0: Tensor, before: Tensor) -> Tensor:
+        """The step to ``step`` once more from ``before``, now that x0 at its end is known."""
+        kept, pull, minus_h = self._stretch(step - 1)
+        moved = kept * before - pull * self.predictions[-1]
+        change = x0 - self.predictions[-1]
+        if self._order(step - 1) == 1:
+            return moved - pull * (0.5 * change)
+        back, slope = self._slope(step - 1, minus_h)
+        weights = _weights(back, minus_h)
+        return moved - pull * (weights[0] * slope + weights[1] * change)
+
+
+def _weights(back: Tensor, minus_h: Tensor) -> Tensor:
+    """Of the slope behind and of the change ahead: [2], the paper's equation (10) for order 2 with B2(h)."""
+    bh = torch.expm1(minus_h)
+    first = bh / minus_h - 1
+    second = first / minus_h - 1 / 2
+    one = torch.ones_like(back)
+    powers = torch.stack([torch.stack([one, one]), torch.stack([back, one])])
+    weights: Tensor = torch.linalg.solve(powers, torch.stack([first / bh, second * 2 / bh]))
+    return weights
+
+
+def _state(solver: _Solver, step: int, latents: Tensor) -> SamplerState:
+    assert solver.last_sample is not None
+    newest = PREDICTIONS[-len(solver.predictions) :]
+    known = dict(zip(newest, solver.predictions, strict=True))
+    return SamplerState(step, {LATENTS: latents, LAST_SAMPLE: solver.last_sample, **known})
+
+
+def _restore(solver: _Solver, state: SamplerState, device: torch.device) -> Tensor:
+    """Put the history back, and return the latents.
 
     The orders follow from the number of steps, so a file cannot make them contradict the history.
     """
     own = (LATENTS, LAST_SAMPLE, *PREDICTIONS)
     tensors = {name: state.tensors[name].to(device) for name in own if name in state.tensors}
-    scheduler.model_outputs = [tensors.get(name) for name in PREDICTIONS]
-    steps = range(state.step - ORDER, state.step)
-    scheduler.timestep_list = [schedule.timesteps[step] if step >= 0 else None for step in steps]
-    scheduler.last_sample = tensors[LAST_SAMPLE]
-    scheduler.lower_order_nums = min(state.step, ORDER)
-    scheduler.this_order = min(ORDER, state.step, schedule.steps - state.step + 1)
-    scheduler.set_begin_index(state.step)
+    solver.predictions = [tensors[name] for name in PREDICTIONS if name in tensors]
+    solver.last_sample = tensors[LAST_SAMPLE]
     return tensors[LATENTS]
-
-
-def _scheduler(schedule: Schedule) -> Any:
-    """A fresh scheduler on exactly these levels: they are shifted already, hence ``flow_shift`` 1.
-
-    ``set_timesteps(N)`` alone would place them on another grid (off by up to 0.006).
-    """
-    # Imported here: diffusers takes seconds to import, and the other samplers do without it.
-    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
-
-    scheduler = UniPCMultistepScheduler(
-        num_train_timesteps=TRAIN_TIMESTEPS,
-        solver_order=ORDER,
-        solver_type="bh2",
-        prediction_type="flow_prediction",
-        use_flow_sigmas=True,
-        flow_shift=1.0,
-    )
-    scheduler.set_timesteps(sigmas=schedule.sigmas[:-1].numpy())
-    # Steps are taken in order; looking them up by timestep would go wrong where two timesteps are equal.
-    scheduler.set_begin_index(0)
-    return scheduler

@@ -36,6 +36,31 @@ def test_unipc_levels_equal_diffusers_own_shift_to_the_bit(steps: int, shift: fl
     assert torch.equal(ours.timesteps, theirs.timesteps)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("steps", "shift"), [(1, 5.0), (2, 5.0), (3, 1.0), (9, 12.0)])
+def test_unipc_steps_equal_diffusers_to_the_bit(steps: int, shift: float, dtype: torch.dtype) -> None:
+    """With velocities that bend, in 16 bits too; every step, so that each order was taken."""
+    schedule, start = unipc.unipc_schedule(steps, shift), standard_normal((1, 2, 3, 4, 5), seeded(1))
+    drawn = standard_normal((steps, *start.shape), seeded(2)).to(dtype)
+    theirs = UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
+    )
+    theirs.set_timesteps(sigmas=schedule.sigmas[:-1].numpy())
+    theirs.set_begin_index(0)
+
+    def velocity(x: Tensor, _t: float, step: int) -> Tensor:
+        return drawn[step] + (0.1 * x).to(dtype)
+
+    wanted, x = [], start
+    for step, timestep in enumerate(schedule.timesteps):
+        x = theirs.step(velocity(x, 0.0, step), timestep, x, return_dict=False)[0]
+        wanted.append(x)
+    found: list[Tensor] = []
+    unipc.sample(velocity, start, schedule, None, lambda _, latents: found.append(latents))
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
+    assert len(found) == steps
+
+
 def test_unipc_timesteps_of_forty_steps() -> None:
     timesteps = unipc.unipc_schedule(40, 5.0).timesteps.tolist()
     assert timesteps[:6] == [999, 994, 989, 983, 978, 972]
