@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ def plan_to_keep(plan: Plan) -> Plan:
     )
 
 
+@cache
 def version_of(package: str) -> str | None:
-    """Of an installed package."""
+    """Of an installed package. Read once: it parses a file, and a process keeps what it imported."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from core.engine.loading.parts import part_id
 from core.engine.memory.on_demand import OnDemand
 from core.engine.models.mini import load_mini, write_random_mini
 from core.engine.models.umt5 import UMT5TextEncoder
+from core.engine.record import version_of
 from core.engine.render import render
 from core.types import (
     MediaInput,
@@ -205,9 +204,9 @@ def test_another_version_of_a_library_gives_other_encodings(
 ) -> None:
     bundle = load_bundle(plan, CPU, Hooks(), tiny_sizes())
     before = encodings_of(bundle, plan, CPU, KERNELS, cache).encoders
-    assert importlib.metadata.version(library)
+    assert version_of(library)
     monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "0.0" if name == library else version(name)
+        "core.engine.encodings.version_of", lambda name: "0.0" if name == library else version_of(name)
     )
     after = encodings_of(bundle, plan, CPU, KERNELS, cache).encoders
     assert before.keys() == after.keys()

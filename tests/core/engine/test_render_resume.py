@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from core.catalogue.planner import plan
 from core.engine.interfaces import Hooks
 from core.engine.loading.bundle import load_bundle
+from core.engine.record import version_of
 from core.engine.render import render
 from core.errors import Cancelled, Paused
 from core.types import (
@@ -339,7 +338,7 @@ def test_a_state_of_another_version_is_gone_on_with_and_told(
     made = stage("rcm_ode")
     made.run(tmp_path)
     monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "0.0" if name == package else version(name)
+        "core.engine.render.version_of", lambda name: "0.0" if name == package else version_of(name)
     )
     result = made.run(tmp_path)
     assert made.sampled()[0].step == made.plan.sampling.steps
