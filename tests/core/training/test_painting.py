@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from drawn_figures import drawn
@@ -16,9 +14,7 @@ from core.training.primitives import PRINTS, S
 from core.training.randomness import Draws
 from core.training.renderer import Figures, paint_people
 from core.training.scene import FACING, Camera
-
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported
+from tests.fakes import interpreter
 
 RED, BLUE = torch.tensor([[0.9, 0.1, 0.1]]), torch.tensor([[0.1, 0.1, 0.9]])
 LIGHT = torch.tensor([[0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]])
@@ -44,8 +40,10 @@ def test_there_are_few_shapes_and_no_bad_numbers() -> None:
     figures.each(lambda values: values.isfinite().all() or pytest.fail("not finite"))
 
 
-def test_the_kernel_equals_the_plain_form() -> None:
+def test_the_kernel_equals_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
+    if not torch.cuda.is_available():
+        interpreter.mend(monkeypatch)
     background, figures, light = drawn(named_character("Dayo"), 24, 32, yaw=0.6)
     some = Figures(
         figures.shadows[:1],
