@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +21,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if shutil.which("nvidia-smi") is None:
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Until the first test: what is imported for the tests stays, and looking through it takes seconds.
+gc.disable()
+
 NO_NETWORK = Path(__file__).resolve().parent / "fakes" / "no_network"
 GRACE_S = 5.0
+MANY_MODULES = 100
 REAL_SOCKET = socket.socket
+
+
+@pytest.fixture(scope="session")
+def left_alone() -> list[int]:
+    """How many modules there were at the times when the collector was told to leave what there was alone."""
+    return [0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collections_are_short(left_alone: list[int]) -> None:
+    """Torch and its like are half a million objects, which every whole collection would walk through."""
+    if len(sys.modules) > left_alone[-1] + MANY_MODULES:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        left_alone.append(len(sys.modules))
 
 
 @pytest.fixture(autouse=True)
