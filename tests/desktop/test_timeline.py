@@ -236,18 +236,45 @@ def test_the_playhead_turns_the_page_when_it_leaves_the_view(parts: Parts) -> No
     assert canvas.scale.start_s < 5.0 < canvas.scale.start_s + canvas.scale.visible_s
 
 
-def test_a_drag_beyond_the_edge_scrolls_along(parts: Parts, qtbot: QtBot) -> None:
-    view, canvas = parts.view, parts.view.canvas
-    canvas.zoom(6, 0)
+@pytest.fixture
+def beyond(parts: Parts) -> Iterator[TimelineView]:
+    """The playhead is held ten pixels beyond the right edge."""
+    view = parts.view
+    view.canvas.zoom(6, 0)
     start = at(view, 0.5, "ruler")
-    outside = QPoint(view.width() - 2, start.y())
+    outside = QPoint(view.canvas.geometry().right() + 11, start.y())
     press(view, start)
     move(view, start, outside)
-    qtbot.waitUntil(lambda: canvas.scale.start_s > 0.3, timeout=3000)
+    yield view
     QTest.mouseRelease(view.windowHandle(), LEFT, PLAIN, outside)
-    start_s = canvas.scale.start_s
-    qtbot.wait(80)
-    assert canvas.scale.start_s == start_s
+    assert not view.canvas.pull.active, "it goes on without a hand"
+
+
+def test_a_drag_beyond_the_edge_scrolls_along(beyond: TimelineView, parts: Parts, qtbot: QtBot) -> None:
+    before_s = parts.playback.position_s
+    qtbot.waitUntil(lambda: beyond.canvas.scale.start_s > 1 / FPS)
+    assert parts.playback.position_s > before_s, "the playhead stays under the hand"
+    inside = at(beyond, beyond.canvas.scale.start_s + 0.5, "ruler")
+    QTest.mouseMove(beyond.windowHandle(), inside)
+    assert not beyond.canvas.pull.active
+
+
+def test_beyond_the_edge_it_scrolls_as_fast_where_turns_are_rare(
+    beyond: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas, clock_s = beyond.canvas, [1e6]
+    monkeypatch.setattr("desktop.views.timeline.pull.monotonic", lambda: clock_s[0])
+
+    def turn_after(seconds: float) -> float:
+        before_s, clock_s[0] = canvas.scale.start_s, clock_s[0] + seconds
+        canvas.pull._turn.timeout.emit()
+        return canvas.scale.start_s - before_s
+
+    turn_after(0.0)
+    often_s = sum(turn_after(0.03) for _ in range(5))
+    assert often_s > 0.03
+    assert turn_after(0.15) == pytest.approx(often_s)
+    assert turn_after(60.0) == pytest.approx(often_s * 0.2 / 0.15), "a stall is not made up for"
 
 
 def test_the_align_frame_is_dragged_and_given_back_by_double_clicks(parts: Parts) -> None:
