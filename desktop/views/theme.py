@@ -194,9 +194,12 @@ def palette_of(tokens: Tokens) -> QPalette:
 def apply(app: QApplication, dark: bool) -> None:
     """Give the whole app one of the two themes."""
     tokens = DARK if dark else LIGHT
+    wanted = sheet(tokens)
+    if app.styleSheet() == wanted:
+        return  # Every widget would be styled anew.
     app.setStyleSheet("")  # Qt takes three times as long to put one sheet in place of another
     app.setPalette(palette_of(tokens))
-    app.setStyleSheet(sheet(tokens))
+    app.setStyleSheet(wanted)
 
 
 def sheet(tokens: Tokens) -> str:
