@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pytest
 from PIL import Image
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from core.catalogue.entries import MINI_DIR_VARIABLE
 from core.pose.files import save_sidecar
 from core.pose.skeleton import PoseTrack
+
+# Waits are for what must come, not for how soon: a busy machine may take long. Below pytest's own limit.
+PATIENCE_MS: Final = 60_000
+
+
+class PatientBot(QtBot):
+    """A wait that is given a limit of its own is still not in a hurry."""
+
+    def waitUntil(self, callback: Any, *, timeout: int = PATIENCE_MS) -> None:
+        """As pytest-qt has it."""
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE_MS, **more: Any) -> Any:
+        """As pytest-qt has it; what must not come (``assertNotEmitted``) is not waited for any longer."""
+        limit = timeout if more.get("raising") is False else max(timeout, PATIENCE_MS)
+        return super().waitSignal(signal, timeout=limit, **more)
+
+    def waitExposed(self, widget: Any, *, timeout: int = PATIENCE_MS) -> Any:
+        """As pytest-qt has it."""
+        return super().waitExposed(widget, timeout=max(timeout, PATIENCE_MS))
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:  # noqa: ARG001
+    """The robot that clicks and waits."""
+    return PatientBot(request)
+
+
+@pytest.fixture(autouse=True)
+def closed_widgets_go() -> Iterator[None]:
+    """Outside an event loop nothing is deleted "later"; what stays makes each later test slower."""
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
 @pytest.fixture(autouse=True)
