@@ -15,7 +15,8 @@ def make_deterministic() -> None:
 
     An ``OMP_NUM_THREADS`` set by the user wins. Uninitialised memory is left alone: we read none of it.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # use_deterministic_algorithms would import torch's compiler, too, for seconds; renders do without it.
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if "OMP_NUM_THREADS" not in os.environ:

@@ -115,8 +115,9 @@ class Kernels:
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
         )
-        if now != (self.deterministic, self.warn_only):  # torch imports its compiler for this: seconds
-            torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
+        if now != (self.deterministic, self.warn_only):
+            strictness = "warn" if self.warn_only else "error"
+            torch.set_deterministic_debug_mode(strictness if self.deterministic else "default")
         torch.backends.cuda.matmul.allow_tf32 = self.tf32_matmul
         torch.backends.cudnn.allow_tf32 = self.tf32_cudnn
         torch.backends.cudnn.benchmark = self.benchmark

@@ -46,10 +46,10 @@ STOPS: tuple[Phase, ...] = ("load", "encode", "sample", "decode")
 def torch_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An engine has its process to itself and sets torch up for good."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, strict = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(strict)
+    torch.set_deterministic_debug_mode(strict)
 
 
 class Renders:

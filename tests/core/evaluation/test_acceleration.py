@@ -43,7 +43,7 @@ MISSING = {"av", "ai_edge_litert", "diffusers", "ftfy", "PySide6", "gguf"}
 def as_before() -> Iterator[None]:
     """The commands make torch deterministic for the whole process."""
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 @pytest.fixture

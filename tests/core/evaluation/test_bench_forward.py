@@ -38,7 +38,7 @@ NETWORK = Network(CONFIG, RandomValues())
 def as_before() -> Iterator[None]:
     """The command makes torch deterministic for the whole process."""
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def report_of(command: str) -> Report:

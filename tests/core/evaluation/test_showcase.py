@@ -19,7 +19,7 @@ from core.evaluation.suite_clips import CLIPS, make_suite
 @pytest.fixture(autouse=True)
 def own_torch_settings() -> Iterator[None]:
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def test_clips_are_drawn_by_lot_and_shown(tmp_path: Path) -> None:

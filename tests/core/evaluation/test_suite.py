@@ -31,7 +31,7 @@ from core.training.motion import WHEEL_FOLDER
 def own_torch_settings() -> Iterator[None]:
     """The suite asks torch for deterministic kernels; other tests did not."""
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 @pytest.fixture
