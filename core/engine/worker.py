@@ -8,13 +8,15 @@ of standard output.
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import logging
 import os
 import platform
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -144,6 +146,17 @@ def answer(outbox: Outbox, outcome: Result | Failure) -> None:
         outbox.tell(failure_of(EngineError("The engine's answer cannot be sent.", action="Try again.")))
 
 
+@contextmanager
+def collected_never() -> Iterator[None]:
+    """What is imported meanwhile is left out of all collections: half a million objects that stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 class TorchRender:
     """The real render. torch is imported at the first one, after hello: the app sees at once that we live."""
 
@@ -162,10 +175,11 @@ class TorchRender:
         """See ``Render``."""
         check()
         if self._engine is None:
-            import torch
+            with collected_never():
+                import torch
 
-            from core.engine.fast.compiler import ensure_compiler
-            from core.engine.warm import WarmEngine
+                from core.engine.fast.compiler import ensure_compiler
+                from core.engine.warm import WarmEngine
 
             if torch.cuda.is_available():
                 ensure_compiler(places().cache)
