@@ -183,7 +183,9 @@ def _plain_blocks(packed: Packed, queries: slice, kept: Tensor) -> Tensor:
         out = out * drop[..., None] + p.to(to_values.dtype).float() @ v[heads, block]
         top = raised
     out = torch.where(total[..., None] > 0, out / total[..., None], 0.0)
-    return (out if packed.v_scale is None else out * packed.v_scale[:, None, None]).flatten(1, 2)
+    if packed.v_scale is not None and packed.v_mean is not None:
+        out = out * packed.v_scale[:, None, None] + (total[..., None] > 0) * packed.v_mean[:, None, None]
+    return out.flatten(1, 2)
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,7 @@ class _Launch:
             packed.q_scale,
             packed.k_scale,
             unused if packed.v_scale is None else packed.v_scale,
+            unused if packed.v_mean is None else packed.v_mean,
             unused if kept is None else kept,
             self.q,
             state,

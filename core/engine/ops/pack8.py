@@ -2,7 +2,8 @@
 
 Scores are int8 products: queries have one scale for 128 tokens of a head, keys one for 64, after their mean
 over all tokens is taken off, which a softmax does not see (SageAttention, arXiv 2411.10958). Values are fp8
-with one scale a channel.
+with one scale a channel, after their mean over all tokens, which is added to the result: running sums of
+Hopper's fp8 products keep 14 bits, and a mean would take most of them.
 
 Shape letters: B batch, L queries, M keys, N heads, d head width; P a multiple of 128.
 """
@@ -35,8 +36,10 @@ class Packed(NamedTuple):
         q_scale: float32 [B N, P / 128]: q is ``q * q_scale``.
         k: int8 [B N, P, d], of k less its mean over tokens.
         k_scale: float32 [B N, P / 64].
-        v: fp8 [B N, d, P], tokens in each group of 16 in the order of ``value_order``; or v as it was given.
+        v: fp8 [B N, d, P], of v less its mean, tokens in each group of 16 in the order of ``value_order``; or
+            v as it was given.
         v_scale: float32 [B N, d], or None for v as it was given.
+        v_mean: float32 [B N, d], or None for v as it was given.
         q_pooled: float32 [B N, ceil(L / 128), d], means of q over the tokens of a block.
         k_pooled: float32 [B N, ceil(M / 64), d], means of k less its mean over tokens.
         k_mean: float32 [B N, d].
@@ -51,6 +54,7 @@ class Packed(NamedTuple):
     k_scale: Tensor
     v: Tensor
     v_scale: Tensor | None
+    v_mean: Tensor | None
     q_pooled: Tensor
     k_pooled: Tensor
     k_mean: Tensor
@@ -73,12 +77,12 @@ def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
     if q.shape[-1] not in WIDTHS or not triton_support.usable(q.device):
         return plain_pack8(q, k, v, values)
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
-    k_mean, v_top = _key_mean_and_value_top(k, v, values)
+    k_mean, v_mean, v_top = _column_statistics(k, v, values)
     q8, q_scale, q_pooled = _packed_rows(q, None, QUERY_BLOCK)
     k8, k_scale, k_pooled = _packed_rows(k, k_mean, KEY_BLOCK)
-    v8, v_scale = (v, None) if v_top is None else _packed_values(v, v_top)
+    v8, v_scale = (v, None) if v_mean is None or v_top is None else _packed_values(v, v_mean, v_top)
     shape = (q.shape[1], k.shape[1], q.shape[0])
-    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, q_pooled, k_pooled, k_mean, *shape)
+    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, v_mean, q_pooled, k_pooled, k_mean, *shape)
 
 
 def plain_pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
@@ -87,9 +91,9 @@ def plain_pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> P
     k_mean = _heads_first(k).mean(1)
     q8, q_scale, q_pooled = _plain_rows(_heads_first(q), QUERY_BLOCK)
     k8, k_scale, k_pooled = _plain_rows(_heads_first(k) - k_mean[:, None], KEY_BLOCK)
-    v8, v_scale = (v, None) if values == "half" else _plain_values(_heads_first(v))
+    v8, v_scale, v_mean = (v, None, None) if values == "half" else _plain_values(_heads_first(v))
     shape = (q.shape[1], k.shape[1], q.shape[0])
-    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, q_pooled, k_pooled, k_mean, *shape)
+    return Packed(q8, q_scale, k8, k_scale, v8, v_scale, v_mean, q_pooled, k_pooled, k_mean, *shape)
 
 
 def values_on(device: torch.device, wanted: ValueKind) -> ValueKind:
@@ -126,30 +130,45 @@ def _plain_rows(x: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
     return rounded.flatten(1, 2), scale, x[:, :blocks].sum(2) / counts[:, None]
 
 
-def _plain_values(v: Tensor) -> tuple[Tensor, Tensor]:
-    """v [B N, M, d] -> fp8 [B N, d, P] and scales [B N, d]."""
+def _plain_values(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """v [B N, M, d] -> fp8 [B N, d, P], scales and means [B N, d]."""
     padded = padded_tokens(v.shape[1])
-    scale = (v.abs().amax(1) * (1 / FP8_MAX)).clamp_min(SMALLEST_SCALE)
-    scaled = F.pad(v * (1 / scale)[:, None], (0, 0, 0, padded - v.shape[1]))[:, value_order(padded, v.device)]
-    return scaled.to(FP8).transpose(1, 2).contiguous(), scale
+    mean = v.mean(1)
+    scale = _value_scale(v.abs().amax(1), mean)
+    scaled = F.pad((v - mean[:, None]) * (1 / scale)[:, None], (0, 0, 0, padded - v.shape[1]))
+    scaled = scaled[:, value_order(padded, v.device)]
+    return scaled.to(FP8).transpose(1, 2).contiguous(), scale, mean
 
 
-def _key_mean_and_value_top(k: Tensor, v: Tensor, values: ValueKind) -> tuple[Tensor, Tensor | None]:
-    """The mean of k over tokens and the largest magnitude of v, float32 [B N, d]: partial ones, then all."""
+def _value_scale(top: Tensor, mean: Tensor) -> Tensor:
+    """No value less the mean is larger than both magnitudes; an unused half of fp8's range costs nothing."""
+    return ((top + mean.abs()) * (1 / FP8_MAX)).clamp_min(SMALLEST_SCALE)
+
+
+def _column_statistics(
+    k: Tensor, v: Tensor, values: ValueKind
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Means of k and v over tokens, the largest magnitude of v: float32 [B N, d], None for v as it is."""
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = k.shape
-    rows, columns = 16, 256
+    rows, columns = 8, 256
     tiles = min(32, triton_support.power_of_two(-(-keys // rows)))
     chunks = -(-keys // (rows * tiles))
+    eight = values == "fp8"
     sums = torch.empty((batch, chunks, heads * width), dtype=torch.float32, device=k.device)
-    tops = torch.empty_like(sums) if values == "fp8" else sums
+    v_sums, tops = (torch.empty_like(sums) if eight else sums for _ in range(2))
     grid = (chunks, -(-heads * width // columns), batch)
     jit.column_sums[grid](
-        k, v, sums, tops, keys, heads * width, rows, columns, tiles, values == "fp8", num_warps=4
+        k, v, sums, v_sums, tops, keys, heads * width, rows, columns, tiles, eight, num_warps=4
     )
-    mean = (sums.sum(1) / keys).view(batch * heads, width)
-    return mean, tops.amax(1).view(batch * heads, width) if values == "fp8" else None
+    shape = (batch * heads, width)
+    k_mean = (sums.sum(1) / keys).view(shape)
+    return (
+        (k_mean, (v_sums.sum(1) / keys).view(shape), tops.amax(1).view(shape))
+        if eight
+        else (k_mean, None, None)
+    )
 
 
 def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,13 +186,13 @@ def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Te
     return packed, scales, pooled
 
 
-def _packed_values(v: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+def _packed_values(v: Tensor, mean: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = v.shape
     padded = padded_tokens(keys)
-    scale = (top * (1 / FP8_MAX)).clamp_min(SMALLEST_SCALE)
+    scale = _value_scale(top, mean)
     packed = torch.empty((batch * heads, width, padded), dtype=FP8, device=v.device)
     grid = (padded // _PADDING, batch * heads)
-    jit.pack_values[grid](v, scale, packed, keys, padded, heads, width, _PADDING, num_warps=8)
+    jit.pack_values[grid](v, mean, scale, packed, keys, padded, heads, width, _PADDING, num_warps=8)
     return packed, scale

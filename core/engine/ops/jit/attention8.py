@@ -81,7 +81,7 @@ def _values(
 # Launches over other heads or blocks shall not be compiled anew.
 @triton.jit(do_not_specialize=["tokens", "keys", "heads", "first", "first_head", "listed"])
 def attend8(
-    q8, k8, v8, q_scale, k_scale, v_scale, kept, original, state, total_b, bias, scratch, out,
+    q8, k8, v8, q_scale, k_scale, v_scale, v_mean, kept, original, state, total_b, bias, scratch, out,
     tokens, keys, q_padded, k_padded, heads, first, first_head, listed, epsilon,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, LISTED: tl.constexpr, EVEN: tl.constexpr,
     FP8: tl.constexpr, FLUSH: tl.constexpr, LINEAR: tl.constexpr, EXACT_Q: tl.constexpr, TMA: tl.constexpr,
@@ -178,4 +178,8 @@ def attend8(
     if LINEAR:
         wide = tl.load(state + (head * D + columns[:, None]) * D + columns[None, :])
         acc = tl.dot(feature, wide, acc) * (1.0 / divisor)[:, None] + tl.load(bias + columns)[None, :]
+    if FP8:
+        # The values' mean, which was taken off them; nothing for a row that saw no block.
+        mean = tl.load(v_mean + head * D + columns)[None, :]
+        acc += tl.where(weight > 0, 1.0, 0.0)[:, None] * mean
     tl.store(out + at, acc.to(out.dtype.element_ty), mask=inside)

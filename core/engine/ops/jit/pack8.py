@@ -12,15 +12,16 @@ from core.engine.ops.jit.rows import to_fp8
 
 @triton.jit
 def column_sums(
-    k, v, sums, tops, keys, width,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, TILES: tl.constexpr, TOPS: tl.constexpr,
+    k, v, sums, v_sums, tops, keys, width,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, TILES: tl.constexpr, VALUES: tl.constexpr,
 ):  # fmt: skip
-    """Sums of k and largest magnitudes of v over TILES * ROWS tokens -> float32 [B, chunks, width] each."""
+    """Over TILES * ROWS tokens: sums of k and v, largest magnitudes of v -> float32 [B, chunks, width]."""
     chunk = tl.program_id(0)
     batch = tl.program_id(2)
     columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     known = columns < width
     total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    v_total = tl.zeros([ROWS, COLUMNS], tl.float32)
     # As integers, magnitudes keep their order and NaN is the largest; maxima of floats ignore NaN, which the
     # first step's guard must see.
     top = tl.zeros([ROWS, COLUMNS], tl.int32)
@@ -29,12 +30,14 @@ def column_sums(
         at = (batch.to(tl.int64) * keys + rows)[:, None] * width + columns[None, :]
         there = (rows < keys)[:, None] & known[None, :]
         total += tl.load(k + at, mask=there, other=0.0).to(tl.float32)
-        if TOPS:
-            size = tl.abs(tl.load(v + at, mask=there, other=0.0).to(tl.float32))
-            top = tl.maximum(top, size.to(tl.int32, bitcast=True))
+        if VALUES:
+            value = tl.load(v + at, mask=there, other=0.0).to(tl.float32)
+            v_total += value
+            top = tl.maximum(top, tl.abs(value).to(tl.int32, bitcast=True))
     place = (batch * tl.num_programs(0) + chunk) * width + columns
     tl.store(sums + place, tl.sum(total, 0), mask=known)
-    if TOPS:
+    if VALUES:
+        tl.store(v_sums + place, tl.sum(v_total, 0), mask=known)
         tl.store(tops + place, tl.max(top, 0).to(tl.float32, bitcast=True), mask=known)
 
 
@@ -67,8 +70,8 @@ def pack_rows(
 
 
 @triton.jit
-def pack_values(v, scales, packed, tokens, padded, heads, D: tl.constexpr, BLOCK: tl.constexpr):
-    """A block of tokens of a head: v [B, tokens, N, D] -> fp8 [B N, D, padded], in attend8's order."""
+def pack_values(v, mean, scales, packed, tokens, padded, heads, D: tl.constexpr, BLOCK: tl.constexpr):
+    """A block of tokens of a head: v [B, tokens, N, D] less mean -> fp8 [B N, D, padded], attend8's order."""
     block = tl.program_id(0)
     head = tl.program_id(1)
     places = tl.arange(0, BLOCK)
@@ -77,7 +80,9 @@ def pack_values(v, scales, packed, tokens, padded, heads, D: tl.constexpr, BLOCK
     rows = block * BLOCK + order
     columns = tl.arange(0, D)
     at = ((head // heads).to(tl.int64) * tokens + rows)[:, None] * (heads * D) + (head % heads) * D
-    values = tl.load(v + at + columns[None, :], mask=(rows < tokens)[:, None], other=0.0).to(tl.float32)
+    inside = (rows < tokens)[:, None]
+    values = tl.load(v + at + columns[None, :], mask=inside, other=0.0).to(tl.float32)
+    values = tl.where(inside, values - tl.load(mean + head * D + columns)[None, :], 0.0)
     scaled = values * (1.0 / tl.load(scales + head * D + columns))[None, :]
     to = (head.to(tl.int64) * D + columns)[:, None] * padded + block * BLOCK + places[None, :]
     tl.store(packed + to, tl.trans(to_fp8(scaled)))

@@ -145,6 +145,13 @@ def test_linear_branch_is_added(
     assert error(expected, without) > 0.3
 
 
+def test_a_common_value_costs_no_precision(kernel_device: torch.device) -> None:
+    """What all values share stays out of fp8, whose steps at 8 are 1."""
+    q, k, v = operands(150, 200, 64, kernel_device, torch.float16)
+    found = attend8(q, k, v + 8).float() - 8
+    assert error(found, exact(q, k, v + 8).float() - 8) < 0.06
+
+
 @pytest.mark.parametrize("dense_from", [0, 1, 2])
 def test_last_query_blocks_see_all(dense_from: int, kernel_device: torch.device) -> None:
     q, k, v = operands(200, 200, 64, kernel_device, torch.float16)
