@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from core.engine.interfaces import Check, never
 from core.engine.loading.companions import fill, read_tensors
+from core.engine.uninitialised import on_meta
 
 LATENT_CHANNELS: Final = 16
 WIDTHS: Final = (256, 128, 64, 64)
@@ -137,7 +138,7 @@ def load_tiny_decoder(
     Raises:
         BadCheckpoint: the file is damaged, or no such decoder.
     """
-    with torch.device("meta"):
+    with on_meta():
         model = TinyDecoder(half_size)
     state = read_tensors(path, dtype)
     if half_size and _LAST_SPREAD in state:

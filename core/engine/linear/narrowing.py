@@ -15,6 +15,7 @@ from core.engine.linear.fp8_rows import fp8_fits
 from core.engine.linear.int8_rows import int8_fits
 from core.engine.linear.quantised import Int8RowLinear, QuantisedLinear, ScaledFp8Linear
 from core.engine.ops.rows import FP8, plain_rows
+from core.engine.uninitialised import on_meta
 from core.errors import BadSetting
 
 NarrowKind = Literal["fp8", "int8"]
@@ -80,7 +81,7 @@ def narrow_module(
     chosen = [(name, layer) for name, layer in module.named_modules() if chooses(name, layer)]
     for name, layer in chosen:
         assert isinstance(layer, nn.Linear)
-        with torch.device("meta"):
+        with on_meta():
             narrow = narrow_layer(layer, kind, layer.weight.dtype)
         narrow.fill(*narrow_rows(layer.weight, kind))
         if layer.bias is not None:

@@ -15,6 +15,7 @@ from core.engine.loading.header import Checkpoint, open_checkpoint
 from core.engine.loading.stored import check_scales, stored_weights
 from core.engine.models.config import TransformerConfig
 from core.engine.models.transformer import SteadyDancerTransformer
+from core.engine.uninitialised import on_meta
 from core.errors import BadCheckpoint
 
 __all__ = [
@@ -42,7 +43,7 @@ SHOWN = 3
 
 def build_on_meta(config: TransformerConfig) -> SteadyDancerTransformer:
     """The network with shapes but without memory."""
-    with torch.device("meta"):
+    with on_meta():
         return SteadyDancerTransformer(config)
 
 

@@ -20,6 +20,7 @@ from core.engine.linear.quantised import (
 )
 from core.engine.loading.stored import Kind, Stored, read_float, read_parts
 from core.engine.loading.tensors import Checkpoint
+from core.engine.uninitialised import on_meta
 
 Keeps = Callable[[str, nn.Module], bool]
 Shape = tuple[int, ...]
@@ -123,7 +124,7 @@ class ModuleWeights:
             return quantised_layer(layer, self.stored[name], self.dtype, matmul)
         assert self._narrow is not None
         assert isinstance(layer, nn.Linear)
-        with torch.device("meta"):
+        with on_meta():
             return narrow_layer(layer, self._narrow, self.dtype)
 
     def _make(self, layer: QuantisedLinear, name: str, weight: Tensor, loras: Merging | None) -> None:
@@ -136,7 +137,7 @@ class ModuleWeights:
 
 def quantised_layer(layer: nn.Module, stored: Stored, dtype: torch.dtype, matmul: str) -> nn.Module:
     """A layer on ``meta`` that can take ``stored`` in place of this linear layer or table."""
-    with torch.device("meta"):
+    with on_meta():
         if isinstance(layer, nn.Embedding):
             return GgufEmbedding(layer.num_embeddings, layer.embedding_dim, dtype, stored.data.dtype)
         assert isinstance(layer, nn.Linear)

@@ -22,7 +22,8 @@ from core.engine.models.sla import SparseOperator
 
 def initial_modulation(rows: int, dim: int) -> nn.Parameter:
     """Learned offsets [1, rows, D] that are added to the time embedding."""
-    return nn.Parameter(torch.randn(1, rows, dim) / math.sqrt(dim))
+    values = torch.randn(1, rows, dim)
+    return nn.Parameter(values if values.is_meta else values / math.sqrt(dim))
 
 
 def added(x: Tensor, update: Tensor) -> Tensor:

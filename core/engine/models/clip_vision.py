@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from core.engine.loading.companions import fill, read_tensors
+from core.engine.uninitialised import on_meta
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -95,7 +96,7 @@ def build_clip_vision(
     source: str,
 ) -> ClipVision:
     """A tower filled strictly with open-clip or transformers names; raises ``BadCheckpoint``."""
-    with torch.device("meta"):
+    with on_meta():
         model = CLIPVisionModel(config)
     # transformers 4 keeps the tower under ``vision_model``, transformers 5 is the tower itself.
     tower = getattr(model, "vision_model", model)

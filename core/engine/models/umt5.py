@@ -17,6 +17,7 @@ from core.engine.loading.companions import check_shapes, fill
 from core.engine.loading.filling import ModuleWeights, may_be_quantised
 from core.engine.loading.header import open_checkpoint
 from core.engine.loading.stored import stored_weights
+from core.engine.uninitialised import on_meta
 from core.errors import BadCheckpoint
 
 TEXT_LEN = 512
@@ -141,7 +142,7 @@ def build_umt5(
     state: Mapping[str, Tensor], config: UMT5Config, device: torch.device, dtype: torch.dtype, source: str
 ) -> UMT5EncoderModel:
     """An encoder filled strictly with native or transformers names; raises ``BadCheckpoint``."""
-    with torch.device("meta"):
+    with on_meta():
         model = UMT5EncoderModel(config)
     renamed = {transformers_name(key): value.to(dtype) for key, value in state.items()}
     if TABLE in renamed:  # one table under two names; files may hold either or both
@@ -164,7 +165,7 @@ def read_umt5(
         for name, weight in stored_weights(checkpoint, transformers_name).items()
         if not name.startswith(UNUSED)
     }
-    with torch.device("meta"):
+    with on_meta():
         model = UMT5EncoderModel(config)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items() if key != TABLE_AGAIN}
     check_shapes({name: weight.shape for name, weight in stored.items()}, wanted, path.name)

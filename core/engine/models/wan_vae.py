@@ -14,6 +14,7 @@ from torch import Tensor
 from core.engine.interfaces import Check, never
 from core.engine.loading.companions import fill, read_tensors
 from core.engine.models.wan_vae_net import Past, Step, WanVAEConfig, WanVAENet, layout_of
+from core.engine.uninitialised import on_meta
 from core.engine.video_pieces import Piece, on_device
 from core.errors import BadInput
 from core.geometry import TEMPORAL_STRIDE, latent_frames
@@ -185,7 +186,7 @@ def build_wan_vae(
         BadCheckpoint: tensors missing, unknown or of other shapes.
     """
     sizes = WanVAEConfig.of(config)
-    with torch.device("meta"):
+    with on_meta():
         model = WanVAENet(sizes)
     blocks = sizes.num_res_blocks
     renamed = {diffusers_name(key, blocks): value.to(dtype) for key, value in state.items()}
