@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from runs import CPU, TINY_VAE, VAERun
 
+from core.training import drawing, vae_scores
 from core.training.clip_latents import PoolSettings
-from core.training.clips import ClipRecipe
+from core.training.clips import ClipRecipe, Clips, make_clips
 from core.training.motion import WHEEL_FOLDER
+from core.training.motion_bank import Bank
 from core.training.train_dit import DiTTraining
 from core.training.train_vae import VAETraining, train
 from core.training.vae_pool import Crops
@@ -40,6 +44,27 @@ def motion_archive(tmp_path: Path) -> Path:
             archive.writestr(f"{WHEEL_FOLDER}{name}.txt", json.dumps({"Frames": frames}))
         archive.writestr(f"{WHEEL_FOLDER}laikago_trot.txt", json.dumps({"Frames": [[0.0] * 20] * 3}))
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Runs of training draw the same few clips again and again, for more than half of their time."""
+    kept: dict[object, Clips] = {}
+
+    def remembered(
+        seed: int, batch: int, recipe: ClipRecipe, bank: Bank | None, _device: object = CPU, **options: bool
+    ) -> Clips:
+        if bank is not None:
+            return make_clips(seed, batch, recipe, bank, CPU, **options)
+        key = (seed, batch, recipe, *options.items())
+        if key not in kept:
+            kept[key] = make_clips(seed, batch, recipe, bank, CPU, **options)
+        return copy.deepcopy(kept[key])
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (drawing, vae_scores):
+            patched.setattr(module, "make_clips", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")
