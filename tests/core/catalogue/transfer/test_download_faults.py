@@ -213,8 +213,8 @@ def run_schedules(seeds: range, contents: dict[str, Content], folder: Path) -> N
 
 
 @pytest.mark.usefixtures("no_power_failure")
-def test_ten_schedules_of_faults(contents, tmp_path) -> None:
-    run_schedules(range(10), contents, tmp_path)
+def test_five_schedules_of_faults(contents, tmp_path) -> None:
+    run_schedules(range(5), contents, tmp_path)
 
 
 @pytest.mark.faults
