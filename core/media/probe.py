@@ -16,6 +16,10 @@ MIN_SIDE: Final = 16
 MAX_SIDE: Final = 8192
 _FORMATS: Final = "Give a video file such as MP4, MOV, WebM or MKV."
 _FRAME_TOLERANCE: Final = 0.02
+_LENIENT: Final[dict[str, Any]] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""A title in another encoding than UTF-8 is no reason to refuse a video; PyAV from 19 on sees to it alone."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
         BadVideo: as ``probe_video``.
     """
     _check_file(path)
-    with as_bad_video(path), av.open(str(path), metadata_errors="replace") as container:
+    with as_bad_video(path), av.open(str(path), **_LENIENT) as container:
         stream = _video_stream(container)
         if stream is None:
             raise BadVideo(

@@ -36,13 +36,13 @@ TOKENS = (52992, 35880)
 SHAPES = ((5120, 5120), (5120, 13824), (13824, 5120))
 RANK = 64
 ROW_TILES = {
-    "128x256 s4": HOPPER_ROWS,
-    "128x256 s3": replace(HOPPER_ROWS, stages=3),
-    "128x256 s3 persistent": replace(HOPPER_ROWS, stages=3, persistent=True),
-    "128x256 s4 g16": replace(HOPPER_ROWS, group=16),
-    "256x128 s4": replace(HOPPER_ROWS, height=256, width=128),
-    "128x128 8w s3": replace(HOPPER_ROWS, width=128, stages=3),
-    "128x256 s3 no TMA": replace(HOPPER_ROWS, stages=3, descriptors=False),
+    "256x128 s4": HOPPER_ROWS,
+    "256x128 s4 g16": replace(HOPPER_ROWS, group=16),
+    "128x256 s4": replace(HOPPER_ROWS, height=128, width=256),
+    "128x256 s4 g16": replace(HOPPER_ROWS, height=128, width=256, group=16),
+    "128x128 8w s3": replace(HOPPER_ROWS, height=128, stages=3),
+    "128x128 8w s3 persistent": replace(HOPPER_ROWS, height=128, stages=3, persistent=True),
+    "256x128 s4 no TMA": replace(HOPPER_ROWS, descriptors=False),
 }
 BLOCK_TILES = {
     "64x128 4w s3": HOPPER_BLOCKS,
