@@ -152,7 +152,7 @@ def _column_statistics(
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = k.shape
-    rows, columns = 8, 256
+    rows, columns = 16, 256
     tiles = min(32, triton_support.power_of_two(-(-keys // rows)))
     chunks = -(-keys // (rows * tiles))
     eight = values == "fp8"
@@ -182,7 +182,7 @@ def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Te
     sizes = (tokens, padded, heads, blocks, width, block, mean is not None)
     grid = (padded // block, batch * heads)
     given = x if mean is None else mean
-    jit.pack_rows[grid](x, given, packed, scales, pooled, *sizes, num_warps=8 if block == QUERY_BLOCK else 4)
+    jit.pack_rows[grid](x, given, packed, scales, pooled, *sizes, num_warps=4 if block == QUERY_BLOCK else 2)
     return packed, scales, pooled
 
 
