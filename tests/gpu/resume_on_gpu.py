@@ -26,7 +26,7 @@ import numpy as np
 for _name in ("av", "onnxruntime", "ai_edge_litert"):
     if importlib.util.find_spec(_name) is None:
         for _module in (_name, f"{_name}.interpreter"):
-            sys.modules[_module] = MagicMock(__spec__=ModuleSpec(_module, None))
+            sys.modules[_module] = MagicMock(__spec__=ModuleSpec(_module, None), __version__="19.0")
 
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
