@@ -131,6 +131,7 @@ def test_an_environment_is_ready_without_them(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(make_venv.system_libraries, "main", lambda: 0)
     monkeypatch.setattr(make_venv, "usable", lambda _: True)
     monkeypatch.setattr(make_venv, "with_uv", lambda _: True)
+    monkeypatch.setattr(make_venv, "compile_packages", lambda _: None)
     monkeypatch.setattr(make_venv.pose_models, "main", lambda python: asked.append(python) or 1)
     assert make_venv.main(tmp_path) == 0
     assert asked == [make_venv.interpreter(tmp_path).absolute()]

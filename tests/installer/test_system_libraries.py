@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,15 @@ def test_constraints_only_without_a_gpu() -> None:
 
 def test_a_broken_environment_is_made_anew(tmp_path: Path) -> None:
     assert not make_venv.usable(tmp_path)
+
+
+def test_packages_are_compiled_but_what_is_hardly_imported(tmp_path: Path) -> None:
+    venv.create(tmp_path, with_pip=False, symlinks=sys.platform != "win32")
+    (packages,) = [path for path in tmp_path.rglob("site-packages") if not path.is_symlink()]
+    for name in ("torch/nn", "networkx/algorithms", "transformers/models/bert", "torch/testing"):
+        (packages / name).mkdir(parents=True)
+        (packages / name / "module.py").write_text("NUMBER = 1\n", encoding="utf-8")
+    make_venv.compile_packages(make_venv.interpreter(tmp_path))
+    compiled = [path.relative_to(packages).as_posix() for path in packages.rglob("*.pyc")]
+    assert len(compiled) == 1
+    assert compiled[0].startswith("torch/nn/")
