@@ -12,6 +12,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
+# Tests, renders and the window's helpers start many processes: without caches each compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: venv run test test-faults bench installer check-installer screenshots
 .DEFAULT_GOAL := run
 
