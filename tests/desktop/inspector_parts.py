@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from PySide6.QtCore import QDeadlineTimer, QObject, Signal
-from PySide6.QtTest import QTest
+from PySide6.QtCore import QObject, Signal
 
 from core.catalogue.catalogue import Catalogue
 from core.catalogue.measurements import Measurements
@@ -18,9 +17,9 @@ from core.settings import resources
 from desktop.presenters.background import Background
 from desktop.presenters.document import Document
 from desktop.presenters.inspector import Inspector
+from tests.desktop.events import run_until
 from tests.fakes.small_store import paper_store, put
 
-LIMIT_MS = 20_000
 PLAIN = "steadydancer-14b"
 DEMO_REFERENCE = sorted((resources() / "demo" / "characters").glob("*.png"))[0]
 DEMO_MOTION = sorted((resources() / "demo" / "motions").glob("*.pose.json"))[0]
@@ -58,11 +57,7 @@ class Parts:
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Let work come back until a condition holds."""
-        deadline = QDeadlineTimer(LIMIT_MS)
-        while not until():
-            if deadline.hasExpired():
-                raise AssertionError(f"Never came about; the estimate is {self.inspector.estimate}")
-            QTest.qWait(5)
+        run_until(until, lambda: self.inspector.estimate)
 
     def choose(self, reference: Path | None = DEMO_REFERENCE, motion: Path | None = DEMO_MOTION) -> None:
         """Two inputs."""

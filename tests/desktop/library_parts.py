@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PySide6.QtWidgets import QApplication
 
 from core.codec import to_data
 from core.media.write import write_video
@@ -22,8 +20,7 @@ from desktop.presenters.document import Document
 from desktop.presenters.intake import Intake
 from desktop.presenters.library import Library
 from desktop.presenters.thumbnails import Thumbnails
-
-LIMIT_S = 20.0
+from tests.desktop.events import run_until
 
 
 @dataclass
@@ -52,12 +49,9 @@ def make_parts() -> Parts:
     return Parts(background, document, thumbnails, library, Intake(document, library, background))
 
 
-def wait(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
+def wait(condition: Callable[[], bool]) -> None:
     """Let events happen until it is so."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "It did not come to be."
-        QApplication.processEvents()
+    run_until(condition)
 
 
 def picture(

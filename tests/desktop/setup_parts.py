@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QDeadlineTimer
-from PySide6.QtTest import QTest
 
 from core.catalogue.hub import Hub
 from core.catalogue.load import load_catalogue
@@ -24,10 +22,9 @@ from desktop.presenters.machine_watch import MachineWatch
 from desktop.presenters.models import Models
 from desktop.presenters.window_settings import WindowSettings
 from tests.core.catalogue.machines import GIB, machine
+from tests.desktop.events import run_until
 from tests.fakes.hub import FakeHub
 from tests.fakes.small_store import content
-
-LIMIT_MS = 20_000
 
 
 def card(name: str, vram_gib: float, capability: tuple[int, int] | None = (8, 9), number: int = 1) -> Gpu:
@@ -75,13 +72,7 @@ class Parts:
 
     def wait(self, until: Callable[[], object]) -> None:
         """Let work come back until a condition holds."""
-        deadline = QDeadlineTimer(LIMIT_MS)
-        while not until():
-            if deadline.hasExpired():
-                raise AssertionError(
-                    f"Never came about: {self.downloads.transfers}, {self.models.work}, {self.told}"
-                )
-            QTest.qWait(5)
+        run_until(until, lambda: f"{self.downloads.transfers}, {self.models.work}, {self.told}")
 
     def close(self) -> None:
         """Nothing runs on."""

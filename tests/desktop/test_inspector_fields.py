@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from pytestqt.qtbot import QtBot
 
 from core.types import Size, Trim
 from desktop.model.choices import FIELDS, value_of
+from desktop.model.draft import Draft
+from desktop.model.facts import Facts
 from desktop.views.inspector.inspector_view import InspectorView
 from tests.core.catalogue.machines import machine
 from tests.desktop.inspector_parts import PLAIN, Parts, make_parts
@@ -31,26 +35,60 @@ def small_model() -> None:
     """The shipped embedded model, in place of the folder's tiny one."""
 
 
-@pytest.fixture
-def parts(tmp_path: Path, qapp: QApplication) -> Iterator[Parts]:  # noqa: ARG001
-    """A big card; nothing installed; demo inputs."""
-    made = make_parts(tmp_path, machine(24, 64))
-    made.choose()
-    made.wait(lambda: made.inspector.offers is not None and made.document.facts.clip is not None)
-    yield made
-    made.close()
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[Parts, InspectorView]]:
+    """A big card; nothing installed; demo inputs; the panel is shown with the fold open."""
+    with pytest.MonkeyPatch.context() as patched:
+        # Outside a test nothing else keeps it from the user's home.
+        patched.setenv("PIROUETTE_HOME", str(folder / "home"))
+        parts = make_parts(folder, machine(24, 64))
+        parts.choose()
+        parts.wait(lambda: parts.inspector.offers is not None and parts.document.facts.clip is not None)
+        parts.wait(lambda: parts.document.facts.picture is not None)
+    view = InspectorView(parts.inspector)
+    view.advanced.set_open(True)
+    view.show()
+    yield parts, view
+    parts.close()
+    view.close()
+    view.deleteLater()
+
+
+@pytest.fixture(scope="module")
+def shared(
+    qapp: QApplication,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Parts, InspectorView, Draft, Facts]]:
+    """One panel for all tests, and how it began: making it costs more than what a test does with it."""
+    with opened(tmp_path_factory.mktemp("inspector")) as (parts, view):
+        yield parts, view, parts.document.draft, parts.document.facts
 
 
 @pytest.fixture
-def view(parts: Parts, qtbot: QtBot) -> InspectorView:
-    """Shown, with the fold open."""
-    made = InspectorView(parts.inspector)
-    qtbot.addWidget(made)
-    made.resize(330, 900)
-    made.advanced.set_open(True)
-    made.show()
-    qtbot.waitExposed(made)
-    return made
+def parts(shared: tuple[Parts, InspectorView, Draft, Facts]) -> Parts:
+    """As they began."""
+    parts, view, draft, facts = shared
+    parts.document.restore(draft, facts)
+    view.resize(330, 900)
+    view.setFocus()
+    view.scroll_area.verticalScrollBar().setValue(0)
+    return parts
+
+
+@pytest.fixture
+def view(parts: Parts, shared: tuple[Parts, InspectorView, Draft, Facts], qtbot: QtBot) -> InspectorView:  # noqa: ARG001
+    """Of these parts."""
+    _, view, _, _ = shared
+    view.activateWindow()
+    qtbot.waitUntil(view.isActiveWindow)
+    return view
+
+
+@pytest.fixture
+def own(tmp_path: Path, qapp: QApplication) -> Iterator[tuple[Parts, InspectorView]]:  # noqa: ARG001
+    """For a test that leaves traces."""
+    with opened(tmp_path) as made:
+        yield made
 
 
 def click(widget: QWidget) -> None:
@@ -232,10 +270,6 @@ def test_sizes_say_what_they_come_to_for_this_reference(parts: Parts, view: Insp
 def test_a_longer_selection_is_said_to_be_cut_and_trimmed_on_demand(
     parts: Parts, view: InspectorView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    from desktop.model.facts import Facts
-
     facts = parts.document.facts
     assert facts.clip is not None
     long = Facts(facts.reference, replace(facts.clip, duration_s=10.0))
@@ -317,7 +351,8 @@ def test_sound_cannot_be_asked_of_a_motion_without_it(parts: Parts, view: Inspec
     assert "no sound" in view.fields.sound.hint.text()
 
 
-def test_an_uninstalled_model_offers_to_be_fetched(parts: Parts, view: InspectorView, qtbot: QtBot) -> None:
+def test_an_uninstalled_model_offers_to_be_fetched(own: tuple[Parts, InspectorView], qtbot: QtBot) -> None:
+    parts, view = own
     pick(view.fields.model.combo, "fp8")
     combo = view.fields.model.combo
     assert "not installed" in combo.itemData(combo.currentIndex(), Qt.ItemDataRole.AccessibleTextRole)
@@ -397,7 +432,8 @@ def test_the_wheel_over_a_field_without_focus_scrolls_and_changes_nothing(
     assert parts.document.draft == before
 
 
-def test_undo_in_the_prompt_is_left_to_the_window(parts: Parts, view: InspectorView) -> None:
+def test_undo_in_the_prompt_is_left_to_the_window(own: tuple[Parts, InspectorView]) -> None:
+    parts, view = own
     action = parts.document.undo_stack.createUndoAction(view)
     action.setShortcut("Ctrl+Z")
     view.addAction(action)
