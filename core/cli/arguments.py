@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from core.cli import bench, commands, models, plan, pose, queue, request_options
@@ -21,6 +22,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return build_parser().parse_args(argv)
 
 
+@cache
 def build_parser() -> Parser:
     """All commands and their options."""
     parser = Parser(
