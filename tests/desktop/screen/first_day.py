@@ -48,7 +48,7 @@ def find_window() -> Window:
 
 
 def first_day(person: Person, picture: Path, motion: Path) -> None:
-    """Drop, trim, render, watch, quit."""
+    """Drop, trim, choose, render, watch, quit."""
     window = person.window
     parts = window._parts
     decline_download(person)
@@ -57,6 +57,8 @@ def first_day(person: Person, picture: Path, motion: Path) -> None:
     drop(person, motion, lambda: parts.document.draft.motion == motion)
     person.wait("the motion is known", lambda: parts.document.facts.clip is not None)
     trim(person)
+    person.click(person.eyes.see(lambda: window.inspector.fields.preset.segments.button("draft")))
+    person.wait("a draft is chosen, for it is soon there", lambda: parts.document.draft.preset == "draft")
     widen_library(person)
     person.wait("the poses are there", lambda: parts.pose.fitted is not None and parts.pose.fitted.complete)
     person.wait("Render can be pressed", lambda: window.inspector.render_button.isEnabled())
@@ -90,18 +92,18 @@ def decline_download(person: Person) -> None:
 
 
 def trim(person: Person) -> None:
-    """Drag the out point to about two thirds, and see that it sits on the grid."""
+    """Drag the out point to less than half, and see that it sits on the grid."""
     window = person.window
     parts = window._parts
     handle = person.eyes.see(lambda: window.timeline.canvas.handle("out"))
     whole_s = person.eyes.see(lambda: parts.timeline.duration_s)
     start = person.place(handle)
-    goal = between(person.place(window.timeline.canvas.handle("in")), start, 0.65)
+    goal = between(person.place(window.timeline.canvas.handle("in")), start, 0.4)
     person.hand.drag(start, (goal[0], start[1]))
     person.wait("the motion is trimmed", lambda: parts.document.draft.trim != Trim())
     end_s = person.eyes.see(lambda: parts.document.draft.trim.end_s)
     assert end_s is not None
-    assert 0.4 * whole_s < end_s < 0.9 * whole_s
+    assert 0.25 * whole_s < end_s < 0.6 * whole_s
     assert (16 * end_s).is_integer()
 
 
