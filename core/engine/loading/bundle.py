@@ -18,6 +18,7 @@ from core.catalogue.entries import mini_folder
 from core.engine.interfaces import Hooks, ImageEncoder, ModelBundle, ModelSpec, TextEncoder, VideoVAE
 from core.engine.loading.header import open_checkpoint
 from core.engine.loading.parts import Sizes, architecture_of, find_parts, part_id, require_parts, sizes_of
+from core.engine.models.config import TransformerConfig
 from core.errors import BadCheckpoint, BadSetting
 from core.geometry import POSE_CANVAS_AREA
 from core.types import Plan, Progress
@@ -57,12 +58,13 @@ def load_bundle(plan: Plan, device: torch.device, hooks: Hooks, sizes: Sizes | N
     if plan.model == "mini":
         return _mini(plan, device)
     architecture = architecture_of(plan.model)
-    sizes = sizes or sizes_of(architecture)
     precision = Precision.of(plan)
     files = find_parts(plan)
     if "transformer" in files:  # the usual mistake, a plain Wan file, is told first and at once
-        transformer = transformer_file(files["transformer"], sizes, precision, plan.weights)
+        config = sizes.transformer if sizes else TransformerConfig.from_dict(architecture.transformer)
+        transformer = transformer_file(files["transformer"], config, precision, plan.weights)
     require_parts(plan, files)
+    sizes = sizes or sizes_of(architecture)  # imports transformers, for seconds
     for role in ("vae", "text_encoder", "image_encoder"):
         hooks.check()
         open_checkpoint(files[role])
@@ -114,7 +116,9 @@ class Precision:
         return cls(_float_dtype(plan.matmul, "The transformer"), True)
 
 
-def transformer_file(path: Path, sizes: Sizes, precision: Precision, weights: str) -> TransformerFile:
+def transformer_file(
+    path: Path, config: TransformerConfig, precision: Precision, weights: str
+) -> TransformerFile:
     """The transformer's file, checked.
 
     Raises:
@@ -125,7 +129,7 @@ def transformer_file(path: Path, sizes: Sizes, precision: Precision, weights: st
 
     file = TransformerFile(
         path,
-        sizes.transformer,
+        config,
         precision.dtype,
         precision.keep_quantised,
         precision.matmul,
