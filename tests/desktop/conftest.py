@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -45,10 +46,15 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:  # noqa:
 
 
 @pytest.fixture(autouse=True)
-def closed_widgets_go() -> Iterator[None]:
-    """Outside an event loop nothing is deleted "later"; what stays makes each later test slower."""
+def nothing_stays() -> Iterator[None]:
+    """Widgets and a theme that a test leaves would make later tests slower, and others than they are alone."""
     yield
+    # Outside an event loop nothing is deleted "later".
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    app = QApplication.instance()
+    if isinstance(app, QApplication) and app.styleSheet():
+        app.setStyleSheet("")
+        app.setPalette(QPalette())
 
 
 @pytest.fixture(autouse=True)

@@ -48,8 +48,10 @@ def opened_app(start: bool = True, theme: str = "light") -> Iterator[App]:
     Args:
         start: also what begins after the first paint: queue, estimates, meters.
     """
-    apply_theme(theme)  # type: ignore[arg-type]
+    # As the app does: a style sheet that is there is worked through by each view as it is made.
+    QApplication.instance().setStyleSheet("")
     app = build_app(build_parts(make_runner=fake_runner))
+    apply_theme(theme)  # type: ignore[arg-type]
     app.window.closed.connect(app.parts.close)
     open_last(app)
     app.window.resize(1400, 900)
