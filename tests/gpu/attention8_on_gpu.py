@@ -32,7 +32,7 @@ SPARSE_CUTS = (
 DENSE_CUTS = (
     TILES,
     replace(TILES, flush=32),
-    replace(TILES, flush=128),
+    replace(TILES, flush=64),
     replace(TILES, flush=1 << 20),
     replace(TILES, warps=4, registers=None),
     replace(TILES, tma=False),

@@ -35,7 +35,7 @@ class Tiles:
         tma: whether tiles come by the tensor memory accelerator (Hopper) or by asynchronous copies.
         registers: limit for a thread: 128 lets two programs of 8 warps share a multiprocessor; None: free.
         flush: fp8 values only: key blocks after which the accumulator is set aside in float32, because fp8
-            products of Hopper keep 14 bits of a running sum. Lists of up to twice as many are left whole.
+            products of Hopper keep 14 bits of a running sum.
         exact_features: the linear branch reads the 16-bit queries instead of their 8 bits.
     """
 
@@ -43,7 +43,7 @@ class Tiles:
     stages: int = 3
     tma: bool = True
     registers: int | None = 128
-    flush: int = 64
+    flush: int = 128
     exact_features: bool = True
 
 
@@ -245,7 +245,7 @@ class _Launch:
         """Fill ``blocks`` query blocks from ``first`` on; ``kept`` lists all query blocks; None: dense."""
         heads = self.packed.q.shape[0]
         most = -(-self.packed.keys // KEY_BLOCK) if kept is None else kept.shape[-1]
-        if self.packed.v_scale is None or most <= self.tiles.flush * (1 if kept is None else 2):
+        if self.packed.v_scale is None or most <= self.tiles.flush:
             self._run_heads(first, blocks, kept, slice(0, heads), None)
             return
         values = blocks * QUERY_BLOCK * self.packed.q.shape[-1]

@@ -39,7 +39,8 @@ class Packed(NamedTuple):
         v: fp8 [B N, d, P], of v less its mean, tokens in each group of 16 in the order of ``value_order``; or
             v as it was given.
         v_scale: float32 [B N, d], or None for v as it was given.
-        v_mean: float32 [B N, d], or None for v as it was given.
+        v_mean: float32 [B N, d], what to add to the result: the mean of v less that of ``v * v_scale``, whose
+            roundings need not cancel; or None for v as it was given.
         q_pooled: float32 [B N, ceil(L / 128), d], means of q over the tokens of a block.
         k_pooled: float32 [B N, ceil(M / 64), d], means of k less its mean over tokens.
         k_mean: float32 [B N, d].
@@ -80,7 +81,9 @@ def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
     k_mean, v_mean, v_top = _column_statistics(k, v, values)
     q8, q_scale, q_pooled = _packed_rows(q, None, QUERY_BLOCK)
     k8, k_scale, k_pooled = _packed_rows(k, k_mean, KEY_BLOCK)
-    v8, v_scale = (v, None) if v_mean is None or v_top is None else _packed_values(v, v_mean, v_top)
+    v8, v_scale = v, None
+    if v_mean is not None and v_top is not None:
+        v8, v_scale, v_mean = _packed_values(v, v_mean, v_top)
     shape = (q.shape[1], k.shape[1], q.shape[0])
     return Packed(q8, q_scale, k8, k_scale, v8, v_scale, v_mean, q_pooled, k_pooled, k_mean, *shape)
 
@@ -131,13 +134,15 @@ def _plain_rows(x: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _plain_values(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """v [B N, M, d] -> fp8 [B N, d, P], scales and means [B N, d]."""
-    padded = padded_tokens(v.shape[1])
+    """v [B N, M, d] -> fp8 [B N, d, P], scales and what to add to the result [B N, d]."""
+    keys = v.shape[1]
+    padded = padded_tokens(keys)
     mean = v.mean(1)
     scale = _value_scale(v.abs().amax(1), mean)
-    scaled = F.pad((v - mean[:, None]) * (1 / scale)[:, None], (0, 0, 0, padded - v.shape[1]))
-    scaled = scaled[:, value_order(padded, v.device)]
-    return scaled.to(FP8).transpose(1, 2).contiguous(), scale, mean
+    rounded = ((v - mean[:, None]) * (1 / scale)[:, None]).to(FP8)
+    mean = mean - rounded.float().sum(1) / keys * scale
+    filled = F.pad(rounded.float(), (0, 0, 0, padded - keys))[:, value_order(padded, v.device)]
+    return filled.to(FP8).transpose(1, 2).contiguous(), scale, mean
 
 
 def _value_scale(top: Tensor, mean: Tensor) -> Tensor:
@@ -186,7 +191,8 @@ def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Te
     return packed, scales, pooled
 
 
-def _packed_values(v: Tensor, mean: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+def _packed_values(v: Tensor, mean: Tensor, top: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``_plain_values``."""
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = v.shape
@@ -194,5 +200,6 @@ def _packed_values(v: Tensor, mean: Tensor, top: Tensor) -> tuple[Tensor, Tensor
     scale = _value_scale(top, mean)
     packed = torch.empty((batch * heads, width, padded), dtype=FP8, device=v.device)
     grid = (padded // _PADDING, batch * heads)
-    jit.pack_values[grid](v, mean, scale, packed, keys, padded, heads, width, _PADDING, num_warps=8)
-    return packed, scale
+    sums = torch.empty((batch * heads, grid[0], width), dtype=torch.float32, device=v.device)
+    jit.pack_values[grid](v, mean, scale, packed, sums, keys, padded, heads, width, _PADDING, num_warps=8)
+    return packed, scale, mean - sums.sum(1) / keys * scale

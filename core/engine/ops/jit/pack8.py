@@ -70,8 +70,11 @@ def pack_rows(
 
 
 @triton.jit
-def pack_values(v, mean, scales, packed, tokens, padded, heads, D: tl.constexpr, BLOCK: tl.constexpr):
-    """A block of tokens of a head: v [B, tokens, N, D] less mean -> fp8 [B N, D, padded], attend8's order."""
+def pack_values(v, mean, scales, packed, sums, tokens, padded, heads, D: tl.constexpr, BLOCK: tl.constexpr):
+    """A block of tokens of a head: v [B, tokens, N, D] less mean -> fp8 [B N, D, padded], attend8's order.
+
+    Also the sum of what was written, float32 [B N, padded / BLOCK, D].
+    """
     block = tl.program_id(0)
     head = tl.program_id(1)
     places = tl.arange(0, BLOCK)
@@ -85,4 +88,6 @@ def pack_values(v, mean, scales, packed, tokens, padded, heads, D: tl.constexpr,
     values = tl.where(inside, values - tl.load(mean + head * D + columns)[None, :], 0.0)
     scaled = values * (1.0 / tl.load(scales + head * D + columns))[None, :]
     to = (head.to(tl.int64) * D + columns)[:, None] * padded + block * BLOCK + places[None, :]
-    tl.store(packed + to, tl.trans(to_fp8(scaled)))
+    rounded = to_fp8(scaled)
+    tl.store(packed + to, tl.trans(rounded))
+    tl.store(sums + (head * (padded // BLOCK) + block) * D + columns, tl.sum(rounded.to(tl.float32), 0))
