@@ -47,7 +47,7 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:  # noqa:
 
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
-    """Widgets and a theme that a test leaves would make later tests slower, and others than they are alone."""
+    """Widgets and a theme that a test leaves would make later tests slower and other than they are alone."""
     yield
     # Outside an event loop nothing is deleted "later".
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
