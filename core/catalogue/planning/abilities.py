@@ -47,6 +47,7 @@ FLOAT_FILES = ("fp32", "fp16", "bf16")
 # The lowest compute capability that current torch builds have kernels for.
 LOWEST_CAPABILITY = (7, 5)
 BFLOAT16_CAPABILITY = (8, 0)
+TF32_CAPABILITY = (8, 0)
 FP8_CAPABILITY = (8, 9)
 # Products in 8 bits, and the lowest compute capability that has them.
 EIGHT_BIT: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({"fp8": FP8_CAPABILITY, "int8": (8, 0)})

@@ -1,8 +1,7 @@
 """Every number of the memory and time models that is no consequence of the network's sizes.
 
-Measured figures name their machine in docs/planner.md; calibrate here and nowhere else. Those of the fast
-path are computed from the tensors in the code and from kernels that were timed alone on an H200, and not yet
-measured as whole renders; they say so.
+Measured figures name their machine; calibrate here and nowhere else. docs/planner.md has the table of what
+was measured beside what comes of them, tests/core/catalogue/test_measured_figures.py holds the models to it.
 """
 
 from __future__ import annotations
@@ -41,15 +40,16 @@ ACCUMULATOR_BYTES = 4
 BLOCKS_IN_FLIGHT = 2
 # Up to so many tokens the guidance branches of a step go through together (core/engine/guided.py).
 BATCHED_TOKENS = 8192
-# Fused blocks (computed from core/engine/fast/block.py), bytes per token and channel. The stream in float32
-# and an update in 16 bits; in attention q, k, v and the result in 16 bits, 8-bit copies of q, k and v where
-# the kind has them (else the output's product, which with its rows takes no more); in the feed-forward part
-# the hidden values before GELU in 16 bits and after it as rows. The last: scales, block maps, workspaces.
+# Fused blocks, bytes per token and channel, read off core/engine/fast/block.py. The stream in float32 and an
+# update in 16 bits; in attention q, k, v and the result in 16 bits, 8-bit copies of q, k and v where the kind
+# has them (else the output's product, which with its rows takes no more); in the feed-forward part the hidden
+# values before GELU in 16 bits and after it as rows. The last: scales, block maps, workspaces, and what the
+# sampler holds (H200: 0.5 for a forward, 0.8 while it is one of several steps).
 FUSED_STREAM_BYTES = 4.0
 FUSED_UPDATE_BYTES = 2.0
 FUSED_ATTENTION_BYTES = 8.0
 FUSED_PACKED_BYTES = 3.0
-FUSED_SLACK_BYTES = 0.5
+FUSED_SLACK_BYTES = 0.8
 
 # Bits per weight in memory of the quantised formats, where the catalogue knows no file size.
 BITS = {
@@ -65,9 +65,12 @@ BITS = {
     "q3_k_s": 3.8,
 }
 
-# Video autoencoder at the real width of 96: float32 bytes per output pixel of a picture (or tile).
-VAE_ENCODE_BYTES_PER_PIXEL = 18_500
-VAE_DECODE_BYTES_PER_PIXEL = 24_000
+# Video autoencoder at the real width of 96: float32 bytes per output pixel of a picture (or tile) where its
+# convolutions round to TF32, as torch has them do from capability 8.0 on and the engine leaves it; what
+# kernels without TF32 take of that. H200, 832x480: 4.7 and 6.7 GiB, 6.1 and 8.1; in bfloat16 2.4 and 3.3.
+VAE_ENCODE_BYTES_PER_PIXEL = 13_200
+VAE_DECODE_BYTES_PER_PIXEL = 18_800
+VAE_WITHOUT_TF32 = 1.3
 # With tiles: per pixel of the whole picture, for what is kept of all tiles.
 VAE_TILED_BYTES_PER_PIXEL = 500
 VAE_REAL_WIDTH = 96
@@ -92,27 +95,32 @@ UNKNOWN_LORA_BYTES = 750_000_000
 
 START_S = 6.0  # a fresh engine process imports torch
 GPU_START_S = 3.0
-# Share of the tensor cores' peak that a whole forward of the plain path reaches (H200: 541 of 989 TFLOP/s at
-# 1024x576; cards whose attention kernels are older reach less).
-EFFICIENCY = 0.45
+# Share of the tensor cores' peak at the highest clock that a whole forward of the plain path reaches (H200:
+# 541 of 1,070 TFLOP/s at 1024x576; cards whose attention kernels are older reach less).
+EFFICIENCY = 0.5
 # How a plain forward's time is made up, in units of a counted operation at the effective rate: what an
 # operation of a linear layer takes, one of attention, and the element-wise passes for each of the former
 # (H200, 1024x576: 1.7 of 6.7 s in linear layers, 3.7 in cuDNN's attention, 1.25 elsewhere).
 LINEAR_PART = 0.73
 ATTENTION_PART = 0.86
 ELEMENTWISE_PART = 0.53
-# Fused blocks' share of the element-wise time (computed: twice the traffic's floor).
-FUSED_SHARE = 0.2
-# Speed of 8-bit products over 16 bits before a GPU was measured (H200, fp8 row-wise: 1.67 to 1.94). Integers
-# promise nothing there, and so are never chosen unmeasured.
+# Fused blocks' share of the element-wise time (H200: 0.16 s of 1.25, quantising for the products included).
+FUSED_SHARE = 0.13
+# Speed of 8-bit products over 16 bits before a GPU was measured, quantising included: a block's layers at
+# 52,992 tokens on an H200 came to 1.8 in fp8 and, by our Triton kernel, 1.6 in int8. The latter is known of
+# that GPU alone, and without Triton a layer takes twice as long there as in 16 bits (torch's own product):
+# integers promise nothing, and are never chosen unmeasured.
 PRODUCT_GAINS: Final[Mapping[str, float]] = MappingProxyType({"fp8": 1.8, "int8": 1.0})
-# Speed of dense kinds of attention over PyTorch's, before a GPU was measured (H200: 1.12 and 1.31 over
-# cuDNN's). "auto" may come to nothing better than PyTorch's.
-ATTENTION_GAINS: Final[Mapping[str, float]] = MappingProxyType({"flash3": 1.1, "sage": 1.25})
-# Sparse kinds: share of the dense time for each share of keys that is kept, and for the rest of the operator
-# (computed from TurboDiffusion's operators alone on an H200: 17.6 and 20.0 of 92 ms at 0.1).
-SPARSE_SLOPES: Final[Mapping[str, float]] = MappingProxyType({"sparse": 1.3, "sagesla": 1.3, "sla": 1.6})
-SPARSE_BASE = 0.06
+# Speed of dense kinds of attention over PyTorch's, before a GPU was measured (H200, over cuDNN's:
+# FlashAttention-3 1.13 alone and 1.14 in a forward, our 8-bit kernel 1.14, SageAttention 2 1.31). "auto" may
+# come to nothing better than PyTorch's.
+ATTENTION_GAINS: Final[Mapping[str, float]] = MappingProxyType({"flash3": 1.13, "sage": 1.1})
+# Sparse kinds: share of the dense time for each share of keys that is kept (H200, SageSLA in forwards with
+# 0.1 and 0.15 of them: 0.93 to 1.12; the kernel of "sla" alone takes 1.55 times as long, "sparse" has
+# SageSLA's), and what does not depend on it: 8-bit copies, block map, linear branch and cross-attention, for
+# each operation of a linear layer.
+SPARSE_SLOPES: Final[Mapping[str, float]] = MappingProxyType({"sparse": 1.0, "sagesla": 1.0, "sla": 1.55})
+SPARSE_PART = 0.08
 # Share of the steps after the first five that TeaCache with its own threshold computes at most (a cautious
 # guess: what it leaves out depends on the schedule).
 TEACACHE_FORCED_STEPS = 5
@@ -153,14 +161,15 @@ FP8_WITHOUT_HARDWARE = 3000.0
 LIVE_LORA_SHARE = 0.03  # of the linear layers' operations, rank 64 beside quantised weights
 PCIE_BYTES_PER_S = 10e9  # where the slot is unknown
 PCIE_BYTES_PER_S_AND_LANE = {1: 0.2e9, 2: 0.4e9, 3: 0.8e9, 4: 1.6e9, 5: 3.2e9, 6: 6.4e9}
-# Video autoencoder, in operations at the transformer's effective rate, per pixel of every frame.
-VAE_ENCODE_OPERATIONS = 20e6
-VAE_DECODE_OPERATIONS = 33e6
-VAE_16_BIT_TIME = 0.66
+# Video autoencoder, in operations at the transformer's effective rate, per pixel of every frame (H200,
+# 832x480, 81 pictures: 1.12 and 1.83 s in float32 with TF32, 0.58 and 0.95 s in bfloat16).
+VAE_ENCODE_OPERATIONS = 19e6
+VAE_DECODE_OPERATIONS = 30e6
+VAE_16_BIT_TIME = 0.52
 TINY_DECODE_OPERATIONS = 5e6  # computed: four times a preview at half the size
-# Of a whole encode: a picture and the grey ones behind it, until they repeat.
+# Of a whole encode: a picture and the grey ones behind it, until they repeat (H200: 0.28 to 0.31).
 STILL_ENCODE = 0.3
-VAE_CPU_SHARE = 0.2  # of these operations, at the CPU's 32-bit rate
+VAE_CPU_SHARE = 0.22  # of these operations, at the CPU's 32-bit rate
 TILED_SLOWDOWN = {512: 1.25, 256: 1.6}
 PROMPT_TOKENS = 300  # prompt and negative prompt
 TEXT_ON_CPU_S = 2.0  # beside the products

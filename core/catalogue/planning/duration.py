@@ -142,8 +142,10 @@ def modelled_seconds(
     """Computing one forward by the model alone, dequantising included."""
     linear, attention = sizes.linear_operations(tokens), sizes.attention_operations(tokens)
     if speed.on_gpu:
-        linear *= _linear_part(plan, speed.kernels)
-        attention *= c.ATTENTION_PART / _attention_gain(plan, speed.kernels)
+        linear, attention = (
+            linear * _linear_part(plan, speed.kernels),
+            _attention(plan, linear, attention, speed.kernels),
+        )
     quantised = plan.weights not in FLOAT_DTYPES
     if quantised and live_loras:
         linear *= 1 + c.LIVE_LORA_SHARE
@@ -162,18 +164,19 @@ def _linear_part(plan: Plan, kernels: Kernels) -> float:
     return c.LINEAR_PART / gain + elementwise
 
 
-def _attention_gain(plan: Plan, kernels: Kernels) -> float:
-    """How much faster than PyTorch's dense attention."""
+def _attention(plan: Plan, linear: float, attention: float, kernels: Kernels) -> float:
+    """Operations that attention takes as long as, given those of the linear layers and of dense attention."""
+    dense = c.ATTENTION_PART * attention
     if plan.matmul == "float32":
-        return 1.0
+        return dense
     if plan.attention not in SPARSE:
-        return kernels.attention_gain(plan.attention)
+        return dense / kernels.attention_gain(plan.attention)
     topk = DEFAULT_TOPK if plan.sla_topk is None else plan.sla_topk
     kept = topk
     if plan.dense_references:  # as keys for all, and their queries see all
         references = REFERENCE_FRAMES / (latent_frames(plan.frames) + REFERENCE_FRAMES)
         kept += 2 * references * (1 - topk)
-    return 1.0 / (c.SPARSE_SLOPES[plan.attention] * min(1.0, kept) + c.SPARSE_BASE)
+    return c.SPARSE_SLOPES[plan.attention] * min(1.0, kept) * dense + c.SPARSE_PART * linear
 
 
 def _dequantising(weights: str, speed: Speed) -> float:

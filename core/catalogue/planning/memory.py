@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.catalogue.catalogue import Asset, Catalogue
 from core.catalogue.planning import coefficients as c
-from core.catalogue.planning.abilities import FLOAT_DTYPES, FLOAT_FILES
+from core.catalogue.planning.abilities import FLOAT_DTYPES, FLOAT_FILES, TF32_CAPABILITY
 from core.catalogue.planning.caching import cached_bytes
 from core.catalogue.planning.forward_memory import activation_bytes, kept_bytes
 from core.catalogue.planning.kernels import UNKNOWN, Kernels
@@ -95,7 +95,8 @@ def estimate(
         on_gpu: whether the device is a GPU; on a CPU everything counts as host memory.
         kernels: of the GPU.
     """
-    device = _device_phases(plan, sizes, weights, kernels)
+    tf32 = on_gpu and (kernels.capability or TF32_CAPABILITY) >= TF32_CAPABILITY
+    device = _device_phases(plan, sizes, weights, kernels, tf32)
     if not on_gpu:
         return Peaks({}, {phase: _host_base(plan, on_gpu) + used for phase, used in device.items()})
     host = {phase: _host_base(plan, on_gpu) for phase in device}
@@ -120,14 +121,18 @@ def plan_weights(plan: Plan, sizes: ModelSizes, catalogue: Catalogue) -> Weights
     )
 
 
-def vae_bytes(sizes: ModelSizes, area: int, tile: int | None, dtype: str, *, decode: bool) -> float:
+def vae_bytes(
+    sizes: ModelSizes, area: int, tile: int | None, dtype: str, *, decode: bool, tf32: bool = True
+) -> float:
     """Live tensors of the video autoencoder for pictures of ``area`` pixels, whatever the length.
 
     Args:
         tile: side of a tile in pixels, None for the whole picture.
+        tf32: whether the device rounds float32 convolutions to TF32, whose kernels take less.
     """
     per_pixel = c.VAE_DECODE_BYTES_PER_PIXEL if decode else c.VAE_ENCODE_BYTES_PER_PIXEL
-    factor = sizes.vae_width * (1.0 if dtype == "float32" else c.VAE_16_BIT_FACTOR)
+    exact = 1.0 if tf32 else c.VAE_WITHOUT_TF32
+    factor = sizes.vae_width * (exact if dtype == "float32" else c.VAE_16_BIT_FACTOR)
     if tile is None or tile**2 >= area:
         return area * per_pixel * factor
     return tile**2 * per_pixel * factor + area * c.VAE_TILED_BYTES_PER_PIXEL * sizes.vae_width
@@ -155,7 +160,9 @@ def has_live_loras(plan: Plan, catalogue: Catalogue) -> bool:
     return bool(plan.loras) and not merged
 
 
-def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights, kernels: Kernels) -> dict[str, float]:
+def _device_phases(
+    plan: Plan, sizes: ModelSizes, weights: Weights, kernels: Kernels, tf32: bool
+) -> dict[str, float]:
     """Phase -> bytes where the device holds what the residency says."""
     area = plan.size.area
     encoders = weights.vae + weights.image
@@ -167,7 +174,8 @@ def _device_phases(plan: Plan, sizes: ModelSizes, weights: Weights, kernels: Ker
     kept = kept_bytes(sizes, tokens, plan) + cached_bytes(plan, tokens * sizes.dim)
     activations = activation_bytes(sizes, tokens, plan, kernels) + kept
     encode, decode = (
-        vae_bytes(sizes, area, plan.vae_tile, plan.vae_dtype, decode=decode) for decode in (False, True)
+        vae_bytes(sizes, area, plan.vae_tile, plan.vae_dtype, decode=decode, tf32=tf32)
+        for decode in (False, True)
     )
     if plan.decoder == "tiny":
         decode = area * c.TINY_BYTES_PER_PIXEL * sizes.vae_width

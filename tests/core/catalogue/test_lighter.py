@@ -66,8 +66,8 @@ def test_video_memory_is_saved_without_a_loss_of_quality_first(catalogue: Catalo
     steps = ladder(first, "vram", there, catalogue)
     harmless = [step.plan for step in takewhile(lambda step: step.keeps_quality, steps)]
     assert [one.residency for one in harmless][:2] == ["phased", "streamed"]
-    # Three: with fewer the autoencoder is the peak, and with it in tiles again the blocks are.
-    assert harmless[-1].blocks_resident == 3
+    # None: in 16 bits the autoencoder takes less than a forward whose blocks are all streamed.
+    assert harmless[-1].blocks_resident == 0
     assert harmless[-1].text_on == "cpu"
     assert {one.model for one in harmless} == {first.model}
     assert {(one.size, one.frames) for one in harmless} == {(first.size, first.frames)}
