@@ -167,7 +167,7 @@ def settled(steps: Sequence[Step]) -> list[int]:
 
 
 def _laid_out(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=layout_of(x.device))
+    return x.contiguous(memory_format=layout_of(x))
 
 
 def build_wan_vae(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny_wan import Watcher, golden
@@ -130,3 +132,27 @@ def test_pieces_make_up_the_video() -> None:
     pieces = [piece(CPU) for piece in in_pieces(video)]
     assert [piece.shape[2] for piece in pieces] == [1, 4, 4]
     assert torch.equal(torch.cat(pieces, dim=2), video)
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "dtype", "tf32", "last"),
+    [
+        ("cuda", (9, 0), torch.float32, True, True),
+        ("cuda", (9, 0), torch.float32, False, False),
+        ("cuda", (7, 5), torch.float32, True, False),
+        ("cuda", (7, 5), torch.float16, True, True),
+        ("cpu", (9, 0), torch.float32, True, False),
+    ],
+)
+def test_channels_lie_side_by_side_where_tensor_cores_multiply(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    capability: tuple[int, int],
+    dtype: torch.dtype,
+    tf32: bool,
+    last: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", tf32)
+    x = SimpleNamespace(device=torch.device(device), dtype=dtype)
+    assert (wan_vae_net.layout_of(x) == torch.channels_last_3d) is last  # type: ignore[arg-type]
