@@ -32,7 +32,7 @@ Part = Literal["text_encoder", "image_encoder", "vae"]
 _VERSION: Final = "2"
 _NAME: Final = "encoding"
 # Whose code prepares and encodes; torch stands in ``Kernels``.
-_LIBRARIES: Final = ("diffusers", "transformers", "tokenizers", "ftfy", "pillow")
+_LIBRARIES: Final = ("transformers", "tokenizers", "ftfy", "pillow")
 _LOG = logging.getLogger(__name__)
 
 

@@ -14,7 +14,6 @@ _MOST_THREADS: Final = 1024
 _WORDS: Final = {
     "pirouette": "the version of Pirouette",
     "torch": "the version of torch",
-    "diffusers": "the version of diffusers",
     "device": "the device",
     "capability": "the device",
     "cudnn": "the version of cuDNN",
@@ -38,9 +37,8 @@ class Kernels:
         warn_only: whether those that cannot be avoided only warn.
         tf32_matmul, tf32_cudnn: whether float32 products are rounded to TF32 on a GPU.
         benchmark: whether cuDNN picks kernels by trial.
-        lasting: torch's version, the device's name and capability, cuDNN's version, our own and that of the
-            samplers, and how the parts are computed where that changes bits: ``vae_tile``, ``vae_dtype``,
-            ``text_device``, ``recipe``.
+        lasting: torch's version, the device's name and capability, cuDNN's version, our own, how parts are
+            computed where that changes bits: ``vae_tile``, ``vae_dtype``, ``text_device``, ``recipe``.
     """
 
     threads: int

@@ -12,7 +12,7 @@ from typing import Any
 from core.codec import to_data
 from core.types import SCHEMA, MediaInput, Plan, RenderRequest
 
-_PACKAGES = ("pirouette-studio", "torch", "diffusers", "transformers", "av", "numpy")
+_PACKAGES = ("pirouette-studio", "torch", "transformers", "av", "numpy")
 
 
 def describe(request: RenderRequest, plan: Plan, notes: tuple[str, ...]) -> dict[str, Any]:

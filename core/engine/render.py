@@ -213,7 +213,6 @@ class _Work:
             vae_dtype=self.plan.vae_dtype,
             text_device=text_device,
             pirouette=version_of("pirouette-studio"),
-            diffusers=version_of("diffusers"),  # samplers
             recipe=computing_of(self.bundle.transformer),
         )
 

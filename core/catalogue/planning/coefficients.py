@@ -83,9 +83,9 @@ IMAGE_ACTIVATION_BYTES = int(0.1 * GIB)
 
 # Memory of the host -------------------------------------------------------------------------------
 
-PROCESS_BYTES = int(1.2 * GIB)  # torch, diffusers and transformers on a CPU
+PROCESS_BYTES = int(1.2 * GIB)  # torch and transformers on a CPU
 PROCESS_WITH_CUDA_BYTES = int(3.0 * GIB)
-MINI_PROCESS_BYTES = int(0.45 * GIB)  # without diffusers and transformers
+MINI_PROCESS_BYTES = int(0.45 * GIB)  # without transformers
 # Skeletons at twice the pose canvas, RGB; the float32 video of one encode; slack for writing.
 SKELETON_BYTES_PER_PIXEL = 3 * 4
 VIDEO_BYTES_PER_PIXEL = 3 * 4

@@ -130,7 +130,7 @@ def _streamed(
 def _companions(
     report: Report, shapes: Shapes, clips: tuple[Clip, ...], device: torch.device
 ) -> list[tuple[str, Callable[[], None]]]:
-    """Imported late: without diffusers or ftfy the transformer is measured all the same."""
+    """Imported late: without ftfy the transformer is measured all the same."""
 
     def vae(clip: Clip, dtype: str, tile: int | None) -> None:
         from core.evaluation.memory_peaks.autoencoder import Autoencoder

@@ -12,7 +12,6 @@ import pytest
 from core.catalogue.planner import plan
 from core.engine.interfaces import Hooks
 from core.engine.loading.bundle import load_bundle
-from core.engine.record import version_of
 from core.engine.render import render
 from core.errors import Cancelled, Paused
 from core.types import (
@@ -325,21 +324,12 @@ def test_where_the_weights_stand_does_not_matter_and_tiles_are_told(
     assert data
 
 
-@pytest.mark.parametrize(
-    ("package", "told"), [("pirouette-studio", "the version of Pirouette"), ("diffusers", "of diffusers")]
-)
 def test_a_state_of_another_version_is_gone_on_with_and_told(
-    stage: Callable[[str], Stage],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    package: str,
-    told: str,
+    stage: Callable[[str], Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = stage("rcm_ode")
     made.run(tmp_path)
-    monkeypatch.setattr(
-        "core.engine.render.version_of", lambda name: "0.0" if name == package else version_of(name)
-    )
+    monkeypatch.setattr("core.engine.render.version_of", lambda _name: "0.0")
     result = made.run(tmp_path)
     assert made.sampled()[0].step == made.plan.sampling.steps
-    assert told in result.notes[-1]
+    assert "the version of Pirouette" in result.notes[-1]
