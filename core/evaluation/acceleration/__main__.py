@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     mini.add_argument("--steps", type=int, default=STEPS)
     mini.add_argument("--long-steps", type=int, default=LONG_STEPS, help="of caches, at least 10")
     mini.add_argument("--limit-s", type=float, default=LIMIT_S, help="begin no clip after so many seconds")
-    mini.add_argument("--sampler", choices=("euler", "unipc"), default="euler", help="unipc needs diffusers")
+    mini.add_argument("--sampler", choices=("euler", "unipc"), default="euler")
     mini.set_defaults(run=_mini)
     block = kinds.add_parser("block", help="one block against float32")
     block.add_argument("--tokens", type=int, default=TOKENS)
