@@ -62,7 +62,7 @@ def test_asking_a_system_that_does_not_answer_holds_nobody_up() -> None:
     before_s = time.monotonic()
     awake.set_on(True)
     awake.set_on(False)
-    assert time.monotonic() - before_s < 0.05
+    assert time.monotonic() - before_s < 5, "it waited for the gate, which opens by itself after ten seconds"
     gate.set()
     awake.close()
 

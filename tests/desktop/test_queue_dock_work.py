@@ -145,7 +145,7 @@ def test_closing_does_not_take_long_over_an_engine_that_hangs(dock: Dock) -> Non
     dock.wait(lambda: dock.presenter.overall.phase == "sample")
     began_s = monotonic()
     dock.presenter.close()
-    assert monotonic() - began_s < 6.0
+    assert monotonic() - began_s < 12, "the engine was left to its own devices after both waits"
 
 
 def test_previews_of_the_running_render_come_as_pictures(qtbot: QtBot, tmp_path: Path) -> None:
