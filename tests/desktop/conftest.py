@@ -19,7 +19,7 @@ from core.pose.files import save_sidecar
 from core.pose.skeleton import PoseTrack
 
 # Waits are for what must come, not for how soon: a busy machine may take long. Below pytest's own limit.
-PATIENCE_MS: Final = 60_000
+PATIENCE_MS: Final = 120_000
 
 
 class PatientBot(QtBot):

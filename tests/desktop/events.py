@@ -9,7 +9,7 @@ from typing import Final
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 
 # For what never comes: a busy machine may take long.
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 _LOOK_EVERY_MS: Final = 5
 
 
