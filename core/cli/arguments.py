@@ -87,6 +87,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=hardware)
+    parser.add_argument(
+        "--kernels",
+        action="store_true",
+        help="try what Pirouette's own kernels need, and say what is missing",
+    )
     _add_json(parser)
 
 

@@ -28,6 +28,8 @@ _INDENT: Final = 12
 
 def hardware(options: argparse.Namespace) -> int:
     """``pirouette hardware``."""
+    if options.kernels:
+        return try_kernels(options.json)
     root, catalogue, problem = _store()
     machine = inspect_machine(asdict(places()) | {"models": root})
     kernels = kept_kernels(machine)
@@ -38,6 +40,23 @@ def hardware(options: argparse.Namespace) -> int:
         "\n".join([*describe(machine, kernels), "", problem or meaning(machine, catalogue, Measurements())])
     )
     return 0
+
+
+def try_kernels(as_json: bool) -> int:
+    """What our kernels need, tried now; 1 where something does not work."""
+    from core.engine.fast.selfcheck import check_kernels  # torch
+
+    steps = []
+    for step in check_kernels(places().cache):
+        steps.append(step)
+        if not as_json:
+            print(_line("" if steps[1:] else "Kernels", f"{step.name}: {step.told}"), flush=True)
+    works = all(step.works for step in steps)
+    if as_json:
+        print_json({"works": works, "steps": to_data(steps)})
+    elif not works:
+        print(_line("", "Renders compute without them, in plain PyTorch."))
+    return 0 if works else 1
 
 
 def kept_kernels(machine: Machine) -> dict[str, KernelsFile]:

@@ -80,6 +80,11 @@ def kernels_here(device: torch.device) -> Kernels:
     )
 
 
+def triton_version() -> str:
+    """Of the installed Triton; empty where there is none."""
+    return next((found for name in _TRITONS if (found := version_of(name))), "")
+
+
 def kernels_version() -> str:
     """Changes with the source of our kernels; where a bundle has no source, with the app."""
     folder = Path(triton_support.__file__).parent
@@ -101,7 +106,7 @@ def _seen(uuid: str) -> Gpu | None:
 
 def _triton(device: torch.device) -> tuple[str, str]:
     """Version, and why its kernels cannot be used."""
-    version = next((found for name in _TRITONS if (found := version_of(name))), "")
+    version = triton_version()
     if triton_support.usable(device):
         return version, ""
     if os.environ.get(triton_support.SWITCHED_OFF) == "1":
