@@ -60,7 +60,8 @@ bench: venv
 # A folder that runs without Python, dist/Pirouette; then its demo is rendered through its window. Takes minutes.
 installer: venv
 	@$(BIN)/python installer/system_libraries.py --for-tests
-	@$(BIN)/python -c "import PyInstaller" 2>/dev/null || $(BIN)/python -m pip install --quiet "pyinstaller>=6.11"
+	@$(BIN)/python -c "import PyInstaller, ziglang" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet "pyinstaller>=6.11" "ziglang>=0.17; sys_platform == 'linux'"
 	$(BIN)/python installer/bundle.py
 	$(BIN)/python installer/check_bundle.py
 

@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+import kernel_parts
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 DIST: Final = ROOT / "dist"
 BUNDLE: Final = DIST / "Pirouette"
@@ -32,6 +34,7 @@ def main() -> int:
     ]  # fmt: skip
     code = subprocess.run(command, cwd=ROOT).returncode
     if code == 0:
+        strip(BUNDLE)
         say(f"{BUNDLE} in {time.monotonic() - begun_s:.0f} s")
         say(sizes(BUNDLE))
     return code
@@ -43,7 +46,15 @@ def missing() -> str:
         return "PyInstaller is not installed: run  .venv/bin/pip install -e '.[installer]'"
     if sys.platform == "linux" and shutil.which("objdump") is None:
         return "PyInstaller needs objdump, which is not here: run  sudo apt-get install binutils"
-    return ""
+    return kernel_parts.missing()
+
+
+def strip(bundle: Path) -> None:
+    """Leave out what a debugger reads of Triton's library: more than half of 400 MB."""
+    tool = shutil.which("strip")
+    for library in (bundle / "_internal" / "triton" / "_C").glob("libtriton.so"):
+        if tool is not None:
+            subprocess.run([tool, "--strip-debug", str(library)], check=True)
 
 
 def sizes(bundle: Path) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import kernel_parts
 import psutil
 from bundle import BUNDLE, say, sizes
 
@@ -28,6 +29,7 @@ _LOOK_EVERY_S: Final = 0.2
 _DEMO_S: Final = 600.0
 _STARTS: Final = 5
 _TORCH: Final = "libtorch_cpu"
+_INTERPRETED: Final = ("TRITON_INTERPRET=1", "PIROUETTE_INTERPRET=1")
 _COMMANDS: Final = (
     ("pirouette", "--version"),
     ("pirouette", "demo", "--help"),
@@ -88,6 +90,7 @@ def check(folder: Path, display: str) -> int:
     golden = [str(shutil.copy(ROOT / "tests" / "golden" / f"{name}.safetensors", folder)) for name in _GOLDEN]
     commands = (*_COMMANDS, ("pirouette", "check-golden", *golden))
     problems = check_commands(bundle, commands, environment, hide)
+    problems += check_kernels(bundle, environment, hide)
     problems += check_demo(bundle, environment, hide)
     problems += check_start(bundle, environment, hide)
     say("\n".join(problems) if problems else "The bundle works.")
@@ -107,6 +110,19 @@ def check_commands(
             problems.append(f"{told} ended with {done.code}: {done.output.strip()}")
         problems += strangers(told, done)
     return problems
+
+
+def check_kernels(bundle: Path, environment: Mapping[str, str], hide: list[str]) -> list[str]:
+    """Our kernels where no program of the system is found: by Triton's interpreter, and compiled."""
+    if not kernel_parts.is_installed("triton"):
+        say("No Triton was here to be bundled: its kernels are not tried.")
+        return []
+    bare = [*hide, "/usr/bin/env", "PATH="]
+    command = ("pirouette", "hardware", "--kernels", "--json")
+    return [
+        *check_commands(bundle, [command], environment, [*bare, *_INTERPRETED]),
+        *check_commands(bundle, [command], environment, bare),
+    ]
 
 
 def check_demo(bundle: Path, environment: Mapping[str, str], hide: list[str]) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+import kernel_parts
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 Entry = tuple[str, str, str]
 
@@ -16,17 +18,17 @@ Entry = tuple[str, str, str]
 NOWHERE: Final = (
     "pytest", "_pytest", "pytestqt", "hypothesis", "mypy", "ruff", "importlinter", "grimp", "onnx", "Xlib",
     "PyInstaller", "pip", "setuptools", "wheel", "tkinter", "IPython", "matplotlib", "pandas", "scipy",
-    "tensorboard", "torch.utils.tensorboard", "triton", "torchvision", "torchaudio", "tensorflow", "jax",
-    "flax", "core.training", "tests",
+    "tensorboard", "torch.utils.tensorboard", "torchvision", "torchaudio", "tensorflow", "jax",
+    "flax", "diffusers", "core.training", "tests",
 )  # fmt: skip
 # Of the window and of the command line: torch lives in the engine's executable.
 WITHOUT_TORCH: Final = (
-    "torch", "diffusers", "transformers", "accelerate", "tokenizers", "sentencepiece", "ftfy", "sympy",
-    "gguf", "safetensors.torch", "core.engine", "core.evaluation",
+    "torch", "transformers", "accelerate", "tokenizers", "sentencepiece", "ftfy", "sympy",
+    "gguf", "safetensors.torch", "triton", "core.engine", "core.evaluation",
 )  # fmt: skip
 WITHOUT_WINDOW: Final = ("PySide6", "shiboken6", "desktop")
-# Where packages keep one package for each network or pipeline that they know.
-_MANY: Final = ("transformers.models", "diffusers.pipelines", "diffusers.modular_pipelines")
+# Where packages keep one package for each network that they know.
+_MANY: Final = ("transformers.models",)
 _LIST_UNUSED: Final = """
 import importlib, pkgutil, sys
 for name in {needed}:
@@ -73,7 +75,7 @@ def needed() -> tuple[str, ...]:
 
 
 def unused(modules: Sequence[str], packages: Sequence[str] = _MANY) -> list[str]:
-    """Networks and pipelines that importing ``modules`` does not load: hundreds of packages.
+    """Networks that importing ``modules`` does not load: hundreds of packages.
 
     Args:
         modules: all that are needed, by their full names.
@@ -103,6 +105,9 @@ def _is_needed(place: str) -> bool:
     name = place.rpartition("/")[2]
     if place == _TORCH_NEEDS:
         return True
+    wanted = kernel_parts.decided(place)
+    if wanted is not None:
+        return wanted
     if place.startswith((*_TORCH, *_LITERT)) or name.endswith((".a", ".lib", ".h", ".hpp", ".cuh", ".cmake")):
         return False
     if ".dist-info/" in place and name in _OF_THIS_MACHINE:

@@ -8,7 +8,7 @@ from core.cli.main import main
 from core.helper import helper_command
 
 # Verbs that compute with torch in their own process.
-WITH_TORCH = ("evaluate", "check-golden", "models")
+WITH_TORCH = ("bench", "check-golden", "evaluate", "hardware", "models")
 
 
 def hand_over(arguments: list[str]) -> int:

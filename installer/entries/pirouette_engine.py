@@ -19,7 +19,6 @@ NEEDED = (
     "transformers.models.clip.modeling_clip",
     "transformers.models.t5.tokenization_t5",
     "transformers.models.auto.tokenization_auto",
-    "diffusers.models.autoencoders.autoencoder_kl_wan",
     "ftfy",
     "gguf",
     "cv2",

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(INSTALLER))
 import bundle  # noqa: E402
 import check_bundle  # noqa: E402
 import contents  # noqa: E402
+import kernel_parts  # noqa: E402
 
 
 def entry(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +28,12 @@ def entry(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ["PYTHONPATH"]])}
     command = [sys.executable, str(INSTALLER / "entries" / f"{name}.py"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+class Installed(NamedTuple):
+    """What is known of a package."""
+
+    origin: str
 
 
 def places(*names: str) -> list[str]:
@@ -59,6 +67,67 @@ def test_what_only_builds_torch_stays_out() -> None:
     assert places(
         *needed, "torch/include/ATen/a.h", "torch/test/a.so", "torch/lib/libjitbackend_test.so"
     ) == list(needed)
+
+
+def test_all_that_triton_reads_is_kept() -> None:
+    needed = (
+        "triton/_C/libtriton.so",
+        "triton/backends/nvidia/driver.c",
+        "triton/backends/nvidia/bin/ptxas",
+        "triton/backends/nvidia/include/cuda.h",
+        "triton/backends/nvidia/lib/libdevice.10.bc",
+        "triton-3.6.0.dist-info/entry_points.txt",
+        "include/python3.11/Python.h",
+        "ziglang/lib/include/stddef.h",
+    )
+    unneeded = ("triton/_C/libproton.so", "triton/backends/nvidia/lib/cupti/libcupti.so", "numpy/core/a.h")
+    assert places(*needed, *unneeded) == list(needed)
+    assert [
+        name for name in ("triton.language.core", "triton.profiler.hook") if kernel_parts.is_used(name)
+    ] == ["triton.language.core"]
+
+
+def test_of_zig_what_compiles_c_for_glibc_is_taken() -> None:
+    needed = (
+        "zig",
+        "lib/compiler_rt.zig",
+        "lib/std/std.zig",
+        "lib/include/stddef.h",
+        "lib/libc/glibc/abilists",
+        "lib/libc/include/x86-linux-gnu/bits/long-double.h",
+        "lib/libc/include/any-linux-any/linux/a.h",
+    )
+    unneeded = ("lib/libcxx/src/a.cpp", "lib/libc/musl/a.c", "lib/libc/include/any-windows-any/a.h", "a.py")
+    assert [place for place in (*needed, *unneeded) if kernel_parts.is_of_compiler(place)] == list(needed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton calls a compiler on Linux only")
+@pytest.mark.parametrize("debian", [False, True])
+def test_headers_lie_where_they_are_looked_for(
+    debian: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "python3.11"
+    theirs = tmp_path / "x86_64-linux-gnu" / "python3.11"
+    for place in (root / "Python.h", root / "internal" / "a.h", *([theirs / "pyconfig.h"] if debian else [])):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    (tmp_path / "zig").touch()
+    told = {"INCLUDEPY": str(root), "MULTIARCH": "x86_64-linux-gnu"}
+    monkeypatch.setattr(kernel_parts.sysconfig, "get_config_var", told.get)
+    monkeypatch.setattr(kernel_parts.importlib.util, "find_spec", lambda _: Installed(str(tmp_path / "x.py")))
+    assert kernel_parts.missing() == ""
+    found = {str(Path(folder, Path(source).name)) for source, folder in kernel_parts.carried()}
+    assert found == {
+        "ziglang/zig",
+        "include/python3.11/Python.h",
+        "include/python3.11/internal/a.h",
+        *(["include/python3.11/x86_64-linux-gnu/python3.11/pyconfig.h"] if debian else []),
+    }
+    (root / "Python.h").unlink()
+    assert "python3-dev" in kernel_parts.missing()
+    spec = Installed("")
+    monkeypatch.setattr(kernel_parts.importlib.util, "find_spec", {"triton": spec}.get)
+    assert "ziglang" in kernel_parts.missing()
 
 
 def test_nothing_tells_where_it_was_built() -> None:
