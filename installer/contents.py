@@ -19,11 +19,11 @@ NOWHERE: Final = (
     "pytest", "_pytest", "pytestqt", "hypothesis", "mypy", "ruff", "importlinter", "grimp", "onnx", "Xlib",
     "PyInstaller", "pip", "setuptools", "wheel", "tkinter", "IPython", "matplotlib", "pandas", "scipy",
     "tensorboard", "torch.utils.tensorboard", "torchvision", "torchaudio", "tensorflow", "jax",
-    "flax", "diffusers", "core.training", "tests",
+    "flax", "diffusers", "accelerate", "core.training", "tests",
 )  # fmt: skip
 # Of the window and of the command line: torch lives in the engine's executable.
 WITHOUT_TORCH: Final = (
-    "torch", "transformers", "accelerate", "tokenizers", "sentencepiece", "ftfy", "sympy",
+    "torch", "transformers", "tokenizers", "sentencepiece", "ftfy", "sympy",
     "gguf", "safetensors.torch", "triton", "core.engine", "core.evaluation",
 )  # fmt: skip
 WITHOUT_WINDOW: Final = ("PySide6", "shiboken6", "desktop")
