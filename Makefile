@@ -30,7 +30,7 @@ run: venv
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname -s)" = Darwin ] || [ "$(OS)" = Windows_NT ]; \
 	then $(BIN)/pirouette-desktop; else $(BIN)/pirouette demo; fi
 
-# One thread per test process: the processes already fill the cores.
+# One thread per test process: the processes already fill the cores. A file stays in one: its fixtures are made once.
 test: export QT_QPA_PLATFORM = offscreen
 test: export OMP_NUM_THREADS = 1
 test: venv
@@ -39,7 +39,7 @@ test: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(TEST_PROCESSES)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # Every screen in light and dark at 100 % and 200 %, into screenshots/ (not kept in the repository).
 screenshots: venv
