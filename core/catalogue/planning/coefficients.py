@@ -67,7 +67,8 @@ BITS = {
 
 # Video autoencoder at the real width of 96: float32 bytes per output pixel of a picture (or tile) where its
 # convolutions round to TF32, as torch has them do from capability 8.0 on and the engine leaves it; what
-# kernels without TF32 take of that. H200, 832x480: 4.7 and 6.7 GiB, 6.1 and 8.1; in bfloat16 2.4 and 3.3.
+# kernels without TF32 take of that (with channels last; the layout they have now was not measured). H200,
+# 832x480: 4.7 and 6.7 GiB, 6.1 and 8.1; in bfloat16 2.4 and 3.3.
 VAE_ENCODE_BYTES_PER_PIXEL = 13_200
 VAE_DECODE_BYTES_PER_PIXEL = 18_800
 VAE_WITHOUT_TF32 = 1.3

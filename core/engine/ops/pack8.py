@@ -78,12 +78,10 @@ def pack8(q: Tensor, k: Tensor, v: Tensor, values: ValueKind = "fp8") -> Packed:
     if q.shape[-1] not in WIDTHS or not triton_support.usable(q.device):
         return plain_pack8(q, k, v, values)
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
-    k_mean, v_mean, v_top = _column_statistics(k, v, values)
+    k_mean, of_values = _column_statistics(k, v, values)
     q8, q_scale, q_pooled = _packed_rows(q, None, QUERY_BLOCK)
     k8, k_scale, k_pooled = _packed_rows(k, k_mean, KEY_BLOCK)
-    v8, v_scale = v, None
-    if v_mean is not None and v_top is not None:
-        v8, v_scale, v_mean = _packed_values(v, v_mean, v_top)
+    v8, v_scale, v_mean = (v, None, None) if of_values is None else _packed_values(v, *of_values)
     shape = (q.shape[1], k.shape[1], q.shape[0])
     return Packed(q8, q_scale, k8, k_scale, v8, v_scale, v_mean, q_pooled, k_pooled, k_mean, *shape)
 
@@ -152,8 +150,8 @@ def _value_scale(top: Tensor, mean: Tensor) -> Tensor:
 
 def _column_statistics(
     k: Tensor, v: Tensor, values: ValueKind
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Means of k and v over tokens, the largest magnitude of v: float32 [B N, d], None for v as it is."""
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    """The mean of k over tokens; for fp8 the mean and the largest magnitude of v; float32 [B N, d] each."""
     from core.engine.ops.jit import pack8 as jit
 
     batch, keys, heads, width = k.shape
@@ -169,11 +167,7 @@ def _column_statistics(
     )
     shape = (batch * heads, width)
     k_mean = (sums.sum(1) / keys).view(shape)
-    return (
-        (k_mean, (v_sums.sum(1) / keys).view(shape), tops.amax(1).view(shape))
-        if eight
-        else (k_mean, None, None)
-    )
+    return k_mean, ((v_sums.sum(1) / keys).view(shape), tops.amax(1).view(shape)) if eight else None
 
 
 def _packed_rows(x: Tensor, mean: Tensor | None, block: int) -> tuple[Tensor, Tensor, Tensor]:
