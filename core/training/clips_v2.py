@@ -36,6 +36,9 @@ from core.training.skeletons import as_bytes, draw_skeletons, negative_points
 NECK = 1
 # How far an alignment may lift a person off the ground, or sink them, of the picture's height.
 _LIFT = 0.02
+# How far skeletons may lie beside the limbs (median of a clip, of the picture's height). Where the driver's
+# frames fit a reference worse, a user takes another one; such clips are driven by the drawn person instead.
+_MISFIT = 0.03
 # Added to a seed for what stands behind the person.
 _SCENE = 1 << 40
 
@@ -237,9 +240,11 @@ def _fitted(
     anchor = anchor + torch.stack([torch.zeros_like(lift), torch.where(start.same, 0, lift)], dim=-1)
     true = driven.points[:, :, NECK]
     path = true - true[rows, at][:, None] + anchor[:, None]
-    path = torch.where(own[:, None, None], necks, path)
-    person = view.moved(person, path - necks)
     points = fit.points + (path + driven.errors[:, :, NECK] - fit.points[:, :, NECK])[:, :, None]
+    moved = view.moved(person, path - necks)
+    misfit = (points - view.seen(moved.joints(view.size))[0]).norm(dim=-1).flatten(1).median(dim=1).values
+    own = own | (misfit > _MISFIT * view.height)
+    person = person.where(own, moved)
     # Somebody who drives themself needs no fitting: only the finder's errors are left.
     itself = view.seen(person.joints(view.size))[0] + driven.errors
     points = torch.where(own[:, None, None, None], itself, points)

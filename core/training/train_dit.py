@@ -70,7 +70,9 @@ class DiTTraining:
     changed_weight: float = 4.0
     log_every: int = 100
     recipe: ClipRecipe = field(
-        default_factory=lambda: ClipRecipe(256, 256, sizes.FRAMES, misaligned=0.25, bridged=0.4, version=2)
+        default_factory=lambda: ClipRecipe(
+            256, 256, sizes.FRAMES, misaligned=0.2, bridged=0.35, own=0.4, version=2
+        )
     )
 
 

@@ -11,7 +11,7 @@ def test_int8_rows_of_everything_take_less_than_24_megabytes() -> None:
     models = SteadyDancerTransformer(sizes.transformer()), MiniVAE(sizes.VAE)
     values = sum(parameter.numel() for model in models for parameter in model.parameters())
     # Vectors and scales are float32; they are a few hundred kilobytes.
-    assert 21e6 < values < 23.4e6
+    assert 19e6 < values < 23.4e6
 
 
 def test_a_forward_is_no_more_work_than_was_measured() -> None:
