@@ -34,7 +34,9 @@ class Clips:
     video, pose, negative: uint8 [B, 3, T, H, W] RGB; the video's first frame is the reference picture (for a
     misaligned clip another pose of the same person, while pose frame 0 stays the driver's). mask [B, T, H, W]
     bool: the person; joints [B, T, 18, 2] picture pixels (x, y) of the person in the video; shown [B, T, 18]
-    bool; misaligned [B] bool; background uint8 [B, 3, H, W] is the scene without the person.
+    bool; misaligned [B] bool; background uint8 [B, 3, H, W] is the scene without the person. points
+    [B, T, 18, 2] picture pixels and seen [B, T, 18] bool: the skeletons that are drawn in pose, which in
+    recipe 1 are joints and shown.
     """
 
     video: Tensor
@@ -46,3 +48,5 @@ class Clips:
     misaligned: Tensor
     captions: tuple[str, ...]
     background: Tensor
+    points: Tensor
+    seen: Tensor

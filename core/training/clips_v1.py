@@ -59,6 +59,8 @@ def make_first_clips(
         misaligned=misaligned,
         captions=tuple(caption(looks, i) for i in range(batch)),
         background=as_bytes(F.avg_pool2d(background, SUPERSAMPLE)),
+        points=points / SUPERSAMPLE,
+        seen=shown,
     )
 
 

@@ -143,6 +143,8 @@ def paint_clips(plan: ClipPlan, device: torch.device, *, negatives: bool) -> Cli
         misaligned=plan.misaligned,
         captions=plan.captions,
         background=as_bytes(F.avg_pool2d(scene, SUPERSAMPLE)),
+        points=plan.points / SUPERSAMPLE,
+        seen=plan.seen,
     )
 
 
