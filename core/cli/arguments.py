@@ -72,7 +72,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.evaluate)
     parser.add_argument("model", choices=["mini"])
     parser.add_argument("--synthetic", action="store_true", help="only our own motions; needs no download")
-    parser.add_argument("--suite", type=int, choices=[1, 2], help="default: the one of the model's size")
+    parser.add_argument("--suite", type=int, choices=[1, 2, 3], help="default: 1 or 2, by the model's size")
     parser.add_argument("--clips", type=int, metavar="N", help="number of clips (default: the whole suite)")
     parser.add_argument("--steps", type=int, metavar="N", help="sampling steps (default: the suite's)")
     parser.add_argument("--guidance", action="store_true", help="one more row with condition guidance")

@@ -104,7 +104,7 @@ def measure(
         "psnr_frame0": psnr(ours[:, :1], true[:, :1], everywhere[:, :1]),
         "iou": iou(ours[:, 1:], scene[:, 1:], truth.mask[:, 1:]),
         "joint_error": errors.nanmean(dim=(1, 2)),
-        "pck": _share_within(errors, pck_pixels),
+        "pck": share_within(errors, pck_pixels),
         "sharpness_body": _ratio(laplacian_energy, ours[:, 1:], true[:, 1:], body),
         "sharpness": _ratio(laplacian_energy, ours[:, 1:], true[:, 1:], everywhere),
         "flicker": _ratio(flicker_energy, ours[:, 1:], true[:, 1:], everywhere),
@@ -257,7 +257,7 @@ def _search(windows: Tensor, patches: Tensor, search: int) -> Tensor:
     return distance.flatten()[misfit.flatten(1).argmin(dim=1)]
 
 
-def _share_within(errors: Tensor, limit: float) -> Tensor:
+def share_within(errors: Tensor, limit: float) -> Tensor:
     """Share of the joints that are shown whose error is at most ``limit``: [B, F, J] -> [B]."""
     seen = ~errors.isnan()
     return ((errors <= limit) & seen).sum(dim=(1, 2)) / seen.sum(dim=(1, 2)).clamp_min(1)

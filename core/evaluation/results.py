@@ -33,8 +33,9 @@ COLUMNS = CLOSENESS + NATURALNESS
 DISTANCES = (("frechet_pictures", "FD.pic", 3), ("frechet_windows", "FD.win", 3))
 NOTE = """\
 Pictures 1 to the last; means over the clips, below each the half width of its 95 % bootstrap interval. PSNR,
-body and frame0 in dB; jerr in pixels of a 192-row picture; PCK within 2 % of the height. PSNR, IoU and jerr
-reward blur: read them together with the second table. There sharp.b (body), sharp and flicker are ratios to
+body and frame0 in dB; jerr in pixels of a 192-row picture; PCK within 2 % of the height. The row skeletons is
+what following them exactly would score. PSNR, IoU and jerr reward blur: read them together with the second
+table. There sharp.b (body), sharp and flicker are ratios to
 the truth, best near 1; flick.b (body), flick.s (elsewhere: unsteadiness against the truth) and colour (of
 the limbs) are grey levels, best near 0. FD.pic and FD.win are Frechet distances of single pictures and of
 8-picture windows, their bias taken off; they compare only on the same clips and feature network."""

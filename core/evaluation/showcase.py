@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m core.evaluation.showcase", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--suite", type=int, choices=VERSIONS, help="default: the one of the model's size")
+    parser.add_argument("--suite", type=int, choices=VERSIONS, help="default: 1 or 2, by the model's size")
     parser.add_argument("--synthetic", action="store_true", help="only our own motions; needs no download")
     parser.add_argument("--motion-source", type=Path, metavar="WHEEL")
     parser.add_argument("--steps", type=int, default=STEPS)

@@ -55,7 +55,7 @@ def evaluate(
         device: ``auto``, ``cpu`` or ``cuda:UUID``.
         download: fetch the wheel first when it is missing.
         guidance: one more row with condition guidance.
-        version: which suite, 1 or 2; None for the one that fits the model's size.
+        version: which suite, 1, 2 or 3; None for 1 or 2, by the model's size.
 
     Raises:
         BadSetting: another model, no clips, no steps or no such suite.

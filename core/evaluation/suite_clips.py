@@ -1,14 +1,15 @@
 """Which clips a suite consists of.
 
-Suite 1 is of the first recipe of clips, for models of 192 x 192 pixels; suite 2 of the second, whose
-characters, choreographies and recorded motions nothing was trained on. Clip i of a suite depends on the
-suite's seed and i alone: fewer clips are the beginning of the whole suite. Clips are always drawn on the CPU,
-so that the suite is the same whatever the model runs on.
+Suite 1 is of the first recipe of clips, for models of 192 x 192 pixels; suites 2 and 3 of the second, whose
+characters, choreographies and recorded motions nothing was trained on. In suites 1 and 2 the drawn person
+drives themself, so the skeletons are where the joints are; in suite 3 another person does, as in users'
+clips. Clip i of a suite depends on the suite's seed and i alone: fewer clips are the beginning of the whole
+suite. Clips are always drawn on the CPU, so that the suite is the same whatever the model runs on.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,33 @@ from core.training.motion_source import find_motion_source
 # Far from the seeds that training draws from; each clip adds its number.
 HELD_OUT_SEED = 7_001_000_000
 SYNTHETIC_SEED = 7_002_000_000
-SECOND = 10_000_000
-"""Added to suite 1's seeds for suite 2's."""
+FURTHER = 10_000_000
+"""Between the seeds of a suite and those of the next."""
 CLIPS = 64
 MISALIGNED = 0.30
-VERSIONS = (1, 2)
+_FIRST = ClipRecipe(misaligned=MISALIGNED, augment=False)
+_RECIPES = {
+    1: _FIRST,
+    2: replace(_FIRST, version=2, own=1.0, bridged=0.0),
+    3: replace(_FIRST, version=2, own=0.0, bridged=0.35),
+}
+VERSIONS = tuple(_RECIPES)
 FIRST_AREA = 192 * 192
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Which clips: ``bank`` None means our own motions only; in suite 2 it moves about every second clip."""
+    """Which clips: ``bank`` None means our own motions only; else it moves suite 1 and half of the others.
 
+    version: 1, 2 or 3, the number of the suite; suites 2 and 3 share the recipe's version 2.
+    """
+
+    version: int
     name: str
     seed: int
     clips: int
     recipe: ClipRecipe
     bank: Bank | None
-
-    @property
-    def version(self) -> int:
-        """1 or 2, that of the recipe."""
-        return self.recipe.version
 
     @property
     def pck_pixels(self) -> float:
@@ -54,7 +60,7 @@ class Suite:
     @property
     def shadows(self) -> bool:
         """Whether the drawn people cast shadows."""
-        return self.version != 1
+        return self.recipe.version != 1
 
     def clip_seed(self, index: int) -> int:
         """The seed of a clip, and of the noise that it is rendered from."""
@@ -74,7 +80,7 @@ class Suite:
             "clips": self.clips,
             "motions": motions,
             "pck_pixels": self.pck_pixels,
-            **asdict(self.recipe),
+            "recipe": asdict(self.recipe),
         }
 
 
@@ -86,21 +92,19 @@ def make_suite(
     motion_source: Path | None = None,
     version: int | None = None,
 ) -> Suite:
-    """The suite at the model's own size; without a version the one that fits that size.
+    """The suite at the model's own size; without a version 1 or 2, by that size.
 
     Raises:
         BadInput: the recorded motion is missing.
         BadSetting: there is no such version.
     """
     if version not in (None, *VERSIONS):
-        raise BadSetting(f"There is no suite {version}.", value=version, limit="1 or 2")
+        raise BadSetting(f"There is no suite {version}.", value=version, limit="1, 2 or 3")
     version = version or (1 if spec.native_area <= FIRST_AREA else 2)
     height, width = (side * VAE_STRIDE for side in latent_size(1, 1, spec.native_area))
-    recipe = ClipRecipe(
-        height, width, spec.native_frames, misaligned=MISALIGNED, augment=False, version=version
-    )
-    later = SECOND if version > 1 else 0
+    recipe = replace(_RECIPES[version], height=height, width=width, frames=spec.native_frames)
+    further = FURTHER * (version - 1)
     if synthetic:
-        return Suite("synthetic", SYNTHETIC_SEED + later, clips or CLIPS, recipe, None)
+        return Suite(version, "synthetic", SYNTHETIC_SEED + further, clips or CLIPS, recipe, None)
     bank = load_bank(find_motion_source(motion_source)).only(held_out=True)
-    return Suite("held-out", HELD_OUT_SEED + later, clips or CLIPS, recipe, bank)
+    return Suite(version, "held-out", HELD_OUT_SEED + further, clips or CLIPS, recipe, bank)

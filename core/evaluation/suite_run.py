@@ -16,12 +16,13 @@ from torch import Tensor
 from core.engine.conditioning import Conditions, build_conditions
 from core.engine.interfaces import Hooks, ModelBundle
 from core.engine.pipeline import decode, generate
-from core.evaluation.bars import bars
+from core.evaluation.bars import SUITE, bars
 from core.evaluation.feature_sets import TRUTH, FeatureSets
 from core.evaluation.features import Features
 from core.evaluation.metrics import Truth, measure, psnr
 from core.evaluation.results import Report, Row
 from core.evaluation.sheets import CLIPS_A_SHEET, Pictures, shown, write_sheet
+from core.evaluation.skeletons import skeleton_measures
 from core.evaluation.suite_clips import Suite
 from core.training.clips import Clips
 from core.types import Sampling
@@ -29,7 +30,8 @@ from core.types import Sampling
 PROMPT = ""
 PICTURED_STEPS = 4
 VIDEOS = 2
-REPEAT, RECONSTRUCTION, POSE = "repeat the reference", "VAE reconstruction", "pose reconstruction"
+REPEAT, RECONSTRUCTION = "repeat the reference", "VAE reconstruction"
+POSE, SKELETONS = "pose reconstruction", "skeletons"
 
 
 class SuiteRun:
@@ -46,7 +48,7 @@ class SuiteRun:
         self._suite, self._bundle, self._samplings, self._out = suite, bundle, rows, out
         self._guided = any(sampling.condition_guidance_scale for sampling in rows.values())
         self._device: torch.device = next(bundle.transformer.parameters()).device
-        fixed = {name: Row(name) for name in (REPEAT, RECONSTRUCTION, POSE)}
+        fixed = {name: Row(name) for name in (REPEAT, RECONSTRUCTION, POSE, SKELETONS)}
         self._rows = fixed | {name: Row(name, asdict(sampling)) for name, sampling in rows.items()}
         self._pictured = next((n for n, s in rows.items() if s.steps == PICTURED_STEPS), next(iter(rows)))
         self._files: list[str] = []
@@ -76,7 +78,7 @@ class SuiteRun:
                 self._rows[name].overall |= figures
         about = {**suite.about(), "prompt": PROMPT, "device": self._device.type, **about}
         rows = list(self._rows.values())
-        return Report(model, about, facts, rows, self._files, self._bars() if suite.version > 1 else [])
+        return Report(model, about, facts, rows, self._files, self._bars() if suite.version == SUITE else [])
 
     def _bars(self) -> list[dict[str, Any]]:
         generated = [self._rows[name] for name in self._samplings]
@@ -92,6 +94,7 @@ class SuiteRun:
         reconstruction = self._through_vae(clip.video)
         self._add(RECONSTRUCTION, reconstruction, truth)
         self._rows[POSE].add({"psnr": video_psnr(self._through_vae(clip.pose), clip.pose)})
+        self._rows[SKELETONS].add(skeleton_measures(clip, self._suite.pck_pixels))
         pictured = reconstruction
         for name, video in self._renders(clip, seed):
             self._add(name, video, truth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,13 +12,19 @@ from torch import Tensor
 
 from core.evaluation.metrics import BASE_HEIGHT, JOINTS, Truth, iou, joint_errors, measure, psnr, scaled, ssim
 from core.evaluation.results import Report, Row, figure
-from core.training.clips import ClipRecipe, make_clips
+from core.evaluation.skeletons import skeleton_measures
+from core.training.clips import ClipRecipe, Clips, make_clips
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Truth:
+def clips() -> Clips:
     """Two real clips of 96 rows."""
-    return Truth.of(make_clips(1, 2, ClipRecipe(96, 96, 6, misaligned=0.0), None))
+    return make_clips(1, 2, ClipRecipe(96, 96, 6, misaligned=0.0), None)
+
+
+@pytest.fixture(scope="module")
+def drawn(clips: Clips) -> Truth:
+    return Truth.of(clips)
 
 
 def textured(height: int) -> Truth:
@@ -86,6 +93,43 @@ def test_hidden_joints_do_not_count() -> None:
     assert not errors[..., 3:].isnan().any()
 
 
+def test_skeletons_are_measured_where_joints_are_shown(clips: Clips) -> None:
+    shown, points = torch.ones_like(clips.shown), clips.joints.clone()
+    shown[0, :, JOINTS[0]] = False
+    points[:, 0] += 50  # the first picture is given
+    points[0, :, JOINTS[0]] += 50
+    points[:, :, 1] += 50  # the neck is not measured
+    points[1, 1:, JOINTS[-1], 0] += 9  # 18 pixels of 192 rows
+    made = replace(clips, shown=shown, seen=torch.ones_like(shown), points=points)
+    found = skeleton_measures(made, 4.0)
+    assert found["joint_error"].tolist() == pytest.approx([0, 18 / 9])
+    assert found["pck"].tolist() == pytest.approx([1, 8 / 9])
+    assert skeleton_measures(made, 18.1)["pck"].tolist() == [1, 1]
+
+
+def test_joints_that_a_skeleton_lacks_are_not_within(clips: Clips) -> None:
+    shown, seen = torch.ones_like(clips.shown), torch.ones_like(clips.seen)
+    points = clips.joints + 1  # 2 * sqrt(2) pixels of 192 rows
+    seen[0, 1:, JOINTS[2]] = False
+    points[0, 1:, JOINTS[2]] += 50
+    seen[1, 1:, JOINTS[3]] = shown[1, 1:, JOINTS[3]] = False
+    found = skeleton_measures(replace(clips, shown=shown, seen=seen, points=points), 4.0)
+    assert found["joint_error"].tolist() == pytest.approx([8**0.5] * 2, abs=1e-4)
+    assert found["pck"].tolist() == pytest.approx([8 / 9, 1])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_points_of_clips_are_those_of_their_skeletons(version: int) -> None:
+    made = make_clips(4, 2, ClipRecipe(96, 80, 4, misaligned=0.0, version=version, own=0.0), None)
+    assert made.points.shape == made.joints.shape
+    assert made.seen.shape == made.shown.shape
+    inside = ((made.points >= 0) & (made.points < torch.tensor([80, 96]))).all(-1) & made.seen
+    clip, frame, joint = inside.nonzero(as_tuple=True)
+    x, y = made.points[clip, frame, joint].long().unbind(-1)
+    assert (made.pose[clip, :, frame, y, x].amax(1) > 0).all()
+    assert torch.equal(made.points, made.joints) == torch.equal(made.seen, made.shown) == (version == 1)
+
+
 def test_flat_patches_count_as_in_place() -> None:
     truth = textured(96)
     truth.video[:] = 77
@@ -101,7 +145,7 @@ def test_joints_at_the_edge_are_measured() -> None:
 def test_blur_lowers_sharpness_and_noise_raises_flicker(drawn: Truth) -> None:
     frames = drawn.video.float().transpose(1, 2).flatten(0, 1)
     soft = F.avg_pool2d(F.pad(frames, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    blurred = soft.unflatten(0, (2, 6)).transpose(1, 2).round().byte()
+    blurred = soft.view(2, 6, *soft.shape[1:]).transpose(1, 2).round().byte()
     found = measure(blurred, drawn)
     assert (found["sharpness"] < 0.6).all()
     assert (found["sharpness_body"] < 0.6).all()
