@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.pose.draw import COLOURS, DIM
-from core.pose.skeleton import LIMBS
 from core.training import painting
 from core.training.painting import FAR, Planes, blank
 
@@ -134,44 +132,3 @@ def _crop(whole: Tensor, values: Tensor, paint: Paint, light: Tensor) -> None:
     planes = Planes(*whole[place].unbind(-1))
     painted = paint(planes, values[n], light[n], rows + 0.5, columns + 0.5)
     whole[place] = torch.stack(painted, dim=-1)
-
-
-def _skeleton(points: Tensor, shown: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """points [N, 18, 2] drawing pixels, shown [N, 18] -> [N, 3, H, W] in 0..255."""
-    whole = points.floor()
-    canvas = [torch.zeros(points.shape[0], y.shape[0], x.shape[1], device=points.device) for _ in range(3)]
-    y, x = y - 0.5, x - 0.5
-    for colour, (first, second) in zip(COLOURS, LIMBS, strict=False):
-        a, b = whole[:, first, :, None, None], whole[:, second, :, None, None]
-        d = a - b
-        length = (d * d).sum(1).sqrt()
-        # A limb without length points along x, as in OpenCV; with both at 0 it would cover the whole picture.
-        cos = torch.where(length > 0, d[:, 0] / length.clamp_min(1e-3), 1.0)
-        sin = d[:, 1] / length.clamp_min(1e-3)
-        centre = ((a + b) / 2).floor()
-        cx, cy = x - centre[:, 0], y - centre[:, 1]
-        along, across = cx * cos + cy * sin, cy * cos - cx * sin
-        inside = (along / (length / 2).floor().clamp_min(1)).square() + (across / 4.4).square() <= 1
-        inside = inside & (shown[:, first] & shown[:, second])[:, None, None]
-        for channel in range(3):
-            canvas[channel] = torch.where(inside, float(colour[channel]), canvas[channel])
-    canvas = [(plane * DIM).floor() for plane in canvas]
-    for joint, colour in enumerate(COLOURS):
-        cx, cy = x - whole[:, joint, 0, None, None], y - whole[:, joint, 1, None, None]
-        inside = (cx * cx + cy * cy <= 18.0) & shown[:, joint, None, None]
-        for channel in range(3):
-            canvas[channel] = torch.where(inside, float(colour[channel]), canvas[channel])
-    return torch.stack(canvas, dim=1)
-
-
-@functools.cache
-def _compiled_skeleton() -> Callable[..., object]:
-    return torch.compile(_skeleton, dynamic=False)
-
-
-def paint_skeletons(points: Tensor, shown: Tensor, height: int, width: int) -> Tensor:
-    """Skeletons at half the drawing size: points [N, 18, 2] drawing pixels -> [N, 3, height, width], 0..1."""
-    y, x = _grid(height * SUPERSAMPLE, width * SUPERSAMPLE, points.device)
-    draw = _compiled_skeleton() if points.is_cuda else _skeleton
-    canvas: Tensor = draw(points, shown, y, x)  # type: ignore[assignment]
-    return F.avg_pool2d(canvas, SUPERSAMPLE) / 255

@@ -1,4 +1,4 @@
-"""Skeleton videos of drawn people: on a GPU by the torch drawing, on the CPU by the product's own."""
+"""Skeleton videos of drawn people: on a GPU all at once, on the CPU by the product's own drawing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor
 from core.pose.draw import Image, draw
 from core.pose.skeleton import PoseFrame
 from core.training.randomness import Draws
-from core.training.renderer import SUPERSAMPLE, paint_skeletons
+from core.training.renderer import SUPERSAMPLE
+from core.training.skeleton_shapes import paint_skeletons
 
 
 def draw_skeletons(points: Tensor, shown: Tensor, height: int, width: int, device: torch.device) -> Tensor:

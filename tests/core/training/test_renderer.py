@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -10,8 +11,9 @@ from core.training.characters_v1 import build, sample_looks
 from core.training.clips import draw_like_product
 from core.training.motion import generated
 from core.training.randomness import Draws
-from core.training.renderer import paint_skeletons
 from core.training.renderer_v1 import FAR, SUPERSAMPLE, _capsule_group, _grid, paint_people
+from core.training.skeleton_shapes import paint_skeletons, paint_tiles, paint_whole, shapes_of
+from tests.fakes import interpreter
 
 PEOPLE, FRAMES, SIDE = 2, 2, 64
 
@@ -61,17 +63,37 @@ def test_the_nearer_capsule_hides_the_farther_whatever_the_order() -> None:
         assert not mask[0, 2, 2]
 
 
-def test_skeletons_equal_the_product_s_drawing() -> None:
-    """The GPU draws training skeletons with torch; users' skeletons are drawn by core.pose.draw."""
+def people(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Joints [N, 18, 2] drawing pixels and which are shown."""
     draws = Draws(12)
     looks = sample_looks(draws, PEOPLE)
     rotations, root = generated(draws, PEOPLE, FRAMES)
     world = openpose_points(forward_kinematics(rotations, root, looks.size), looks.size).flatten(0, 1)
-    height = width = 96
     points = torch.stack([world[..., 2] * 90 + width, 1.75 * height - world[..., 1] * 90], dim=-1)
-    shown = draws.chance(0.85, PEOPLE * FRAMES, 18)
+    return points, draws.chance(0.85, PEOPLE * FRAMES, 18)
+
+
+def test_skeletons_equal_the_product_s_drawing() -> None:
+    """The GPU draws training skeletons all at once; users' skeletons are drawn by core.pose.draw."""
+    height = width = 96
+    points, shown = people(height, width)
     painted = paint_skeletons(points, shown, height, width)
     for ours, at, visible in zip(painted, points, shown, strict=True):
         product = torch.from_numpy(draw_like_product(at, visible, height, width)).permute(2, 0, 1).float()
         assert product.amax() > 150
-        assert (ours * 255 - product).abs().mean() < 1.5
+        error = (ours * 255).round() - product
+        assert error.abs().mean() < 0.3
+        assert error.square().mean() < 3e-5 * 255**2
+
+
+def test_the_skeletons_kernel_equals_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        interpreter.mend(monkeypatch)
+    height, width = 42, 36  # not a multiple of a tile
+    points, shown = people(96, 96)
+    limbs, joints = (part.to(device) for part in shapes_of(points[:1] * 0.4, shown[:1]))
+    plain, tiled = (paint(limbs, joints, height, width) for paint in (paint_whole, paint_tiles))
+    assert plain.amax() > 150
+    assert ((plain - tiled).abs() > 0).float().mean() < (0 if device == "cpu" else 2e-3) + 1e-9
