@@ -149,9 +149,8 @@ def first_model(
 
 def compile_parts(model: SteadyDancerTransformer) -> None:
     """Compile block by block: one graph serves all blocks, which keeps the start short."""
-    for block in model.blocks:
-        block.compile()
-    model.condition_embedding_align.compile()
+    for part in (*model.blocks, model.condition_embedding_align):
+        part.compile(dynamic=False)
 
 
 def train(
@@ -265,11 +264,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--side", type=int, default=256, help="side of a square with the pictures' area (192: faster steps)"
     )
+    parser.add_argument(
+        "--square", action="store_true", help="only squares: one shape is compiled, not three"
+    )
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
     parser.add_argument("--keep-clips", type=Path, help="folder where encoded clips outlive the piece")
     options = parser.parse_args(arguments)
     pool = PoolSettings(clips=options.clips, area=options.side**2)
+    if options.square:
+        pool = replace(pool, ratios=(1.0,))
     settings = replace(DiTTraining(), seconds=options.seconds, pool=pool, batch=options.batch)
 
     def work() -> None:
