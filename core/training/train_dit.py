@@ -265,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--side", type=int, default=256, help="side of a square with the pictures' area (192: faster steps)"
     )
     parser.add_argument(
-        "--square", action="store_true", help="only squares: one shape is compiled, not three"
+        "--square", action="store_true", help="only squares, whose one shape is soon compiled"
     )
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
