@@ -52,7 +52,7 @@ class Sharpening:
     seconds: float = 300.0
     lr: float = 3e-4
     critic_lr: float = 4e-4
-    target: float = 0.95
+    target: float = 0.92
     likeness: float = 0.25
     alone: int = 200
     rise: int = 300

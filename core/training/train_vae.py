@@ -39,7 +39,7 @@ class VAETraining:
     seconds: float = 300.0
     muon_lr: float = 3e-3
     adam_lr: float = 1e-3
-    noise: float = 0.06
+    noise: float = 0.03
     pca_clips: int = 96
     pca_patches: int = 1500
     log_every: int = 200
@@ -62,9 +62,9 @@ def gradients_l1(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 
 
 def picture_loss(out: Tensor, pictures: Tensor, weight: Tensor) -> Tensor:
-    """L1 + 2 MSE + 0.5 gradient L1."""
+    """L1 + 6 MSE + 0.5 gradient L1."""
     difference = out - pictures
-    loss = (difference.abs() * weight).mean() + 2 * (difference.square() * weight).mean()
+    loss = (difference.abs() * weight).mean() + 6 * (difference.square() * weight).mean()
     return loss + 0.5 * gradients_l1(out, pictures, weight)
 
 
