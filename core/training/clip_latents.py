@@ -16,6 +16,7 @@ from core.geometry import VAE_STRIDE, latent_size
 from core.training.clips import ClipRecipe
 from core.training.drawing import ClipSource, with_shape
 from core.training.latents import LatentPool, encode_clips
+from core.training.narrowing import narrowed
 from core.training.randomness import Draws
 
 # Widths over heights; people mostly stand, so portraits come before landscapes.
@@ -28,7 +29,8 @@ class PoolSettings:
     """How many clips are kept and how often some are drawn anew.
 
     clips: of all shapes together; clips_a_draw: encoded at a time; refresh_every: steps; area: pixels of a
-    picture; ratios: widths over heights, each with as many clips as the others.
+    picture; ratios: widths over heights, each with as many clips as the others; columns: pictures are drawn
+    as those say and then cut to so many columns around the person, 0: not.
     """
 
     clips: int = 8192
@@ -36,6 +38,7 @@ class PoolSettings:
     refresh_every: int = 40
     area: int = 256 * 256
     ratios: tuple[float, ...] = RATIOS
+    columns: int = 0
 
     def recipes(self, recipe: ClipRecipe) -> tuple[ClipRecipe, ...]:
         """The recipe at each shape, sides as the product chooses them (multiples of 16)."""
@@ -44,10 +47,10 @@ class PoolSettings:
 
 
 class ClipStream:
-    """Encodes the clips of a source as they come."""
+    """Encodes the clips of a source as they come, cut to ``columns`` around the person unless that is 0."""
 
-    def __init__(self, source: ClipSource, vae: MiniVAE, device: torch.device) -> None:
-        self._source, self._vae, self._device = source, vae, device
+    def __init__(self, source: ClipSource, vae: MiniVAE, device: torch.device, columns: int = 0) -> None:
+        self._source, self._vae, self._device, self._columns = source, vae, device, columns
 
     @property
     def drawn(self) -> int:
@@ -57,6 +60,8 @@ class ClipStream:
     def next(self) -> LatentPool:
         """The next batch."""
         clips = self._source.next()
+        if self._columns:
+            clips = narrowed(clips, self._columns)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             return encode_clips(clips, self._vae)
 
@@ -115,9 +120,8 @@ def identity_of(vae: MiniVAE, recipe: ClipRecipe, settings: PoolSettings, record
     digest = hashlib.sha256()
     for name, tensor in vae.encoder.state_dict().items():
         digest.update(name.encode() + tensor.float().cpu().numpy().tobytes())
-    digest.update(
-        json.dumps([asdict(recipe), settings.area, settings.ratios, settings.clips, recorded]).encode()
-    )
+    made = [asdict(recipe), settings.area, settings.ratios, settings.columns, settings.clips, recorded]
+    digest.update(json.dumps(made).encode())
     return digest.hexdigest()
 
 

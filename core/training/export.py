@@ -19,7 +19,7 @@ from core.errors import BadInput
 from core.training import checkpoint, sizes
 from core.training.checkpoint import AVERAGED, named
 from core.training.command import run
-from core.training.train_dit import DiTTraining
+from core.training.flow import DiTTraining
 from core.training.train_vae import VAETraining
 from core.training.vae_files import load_vae
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,100 +28,16 @@ from core.engine.models.transformer import SteadyDancerTransformer
 from core.training import checkpoint, sizes
 from core.training.checkpoint import AVERAGED, RAW, named
 from core.training.clip_latents import ClipStream, FreshPools, PoolSettings, identity_of
-from core.training.clips import ClipRecipe
 from core.training.clock import Clock, Ending
 from core.training.command import ending, log, run, training_motion, training_parser
 from core.training.drawing import ClipSource
-from core.training.latents import LatentPool, black_latent, changed, conditions_of
+from core.training.flow import DiTTraining, flow_loss
+from core.training.latents import black_latent
 from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
 from core.training.optim import Ema
 from core.training.vae_files import load_vae
 from core.training.warm_start import begin_with
-
-
-@dataclass(frozen=True)
-class DiTTraining:
-    """Settings of a transformer run; those of the shipped weights are in its config.json.
-
-    times: how a clip's time is drawn: "shift" is u uniform, t = shift u / (1 + (shift - 1) u); "logit" is
-    the logistic of a normal number around ``logit_mean`` with spread ``logit_spread``. The loss counts 1,
-    plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
-    from the reference.
-    """
-
-    seed: int = 2
-    pool: PoolSettings = field(default_factory=PoolSettings)
-    save_every: int = 1000
-    batch: int = 64
-    steps: int = 200000
-    seconds: float = 2400.0
-    muon_lr: float = 1.5e-3
-    adam_lr: float = 1e-3
-    ema: float = 0.998
-    times: Literal["shift", "logit"] = "shift"
-    shift: float = 3.0
-    logit_mean: float = 0.4
-    logit_spread: float = 1.0
-    black_pose: float = 0.10
-    negative_pose: float = 0.08
-    no_prompt: float = 0.2
-    moving_weight: float = 2.0
-    changed_weight: float = 4.0
-    log_every: int = 100
-    recipe: ClipRecipe = field(
-        default_factory=lambda: ClipRecipe(
-            256, 256, sizes.FRAMES, misaligned=0.2, bridged=0.35, own=0.4, version=2
-        )
-    )
-
-
-def flow_loss(
-    model: SteadyDancerTransformer,
-    batch: LatentPool,
-    black: Tensor,
-    images: PatchImageEncoder,
-    settings: DiTTraining,
-) -> Tensor:
-    """Weighted mean squared error of the velocity, one random time a clip."""
-    count, device = len(batch), batch.video.device
-    condition = choose_condition(batch, black, settings)
-    words = torch.rand(count, device=device) >= settings.no_prompt
-    text = batch.text.clone()
-    text[:, 1:] *= words[:, None, None]
-    given = conditions_of(replace(batch, text=text), condition, images)
-    sigma = draw_times(settings, count, device)
-    s = sigma.view(-1, 1, 1, 1, 1)
-    clean = batch.video.float()
-    noise = torch.randn_like(clean)
-    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given))
-    error = (velocity.float() - (noise - clean)).square()
-    weight = loss_weight(batch, settings)[:, None]
-    return (error * weight).mean()
-
-
-def draw_times(settings: DiTTraining, count: int, device: torch.device) -> Tensor:
-    """Noise levels [count] in 0..1."""
-    if settings.times == "logit":
-        normal = torch.randn(count, device=device)
-        return torch.sigmoid(settings.logit_mean + settings.logit_spread * normal)
-    u = torch.rand(count, device=device)
-    return settings.shift * u / (1 + (settings.shift - 1) * u)
-
-
-def loss_weight(batch: LatentPool, settings: DiTTraining) -> Tensor:
-    """How much each place counts, [B, T, h, w] with mean 1."""
-    weight = 1 + settings.moving_weight * batch.moving.float()
-    weight = weight + settings.changed_weight * changed(batch.video, batch.image[:, :, :1])
-    return weight / weight.mean()
-
-
-def choose_condition(batch: LatentPool, black: Tensor, settings: DiTTraining) -> Tensor:
-    """The pose latents, some replaced by black and some by the negative pose."""
-    lot = torch.rand(len(batch), device=batch.video.device).view(-1, 1, 1, 1, 1)
-    negative = lot < settings.black_pose + settings.negative_pose
-    condition = torch.where(negative, batch.negative, batch.pose)
-    return torch.where(lot < settings.black_pose, black, condition)
 
 
 def first_model(
@@ -211,7 +127,8 @@ def train(
     )  # fmt: skip
     with source:
         identity = identity_of(vae, settings.recipe, settings.pool, bank is not None)
-        pools = FreshPools(ClipStream(source, vae, device), settings.pool, len(recipes), kept, identity)
+        stream = ClipStream(source, vae, device, settings.pool.columns)
+        pools = FreshPools(stream, settings.pool, len(recipes), kept, identity)
         log(f"pool of {len(pools)} clips after {clock.seconds - progress['seconds']:.0f} s")
 
         def save(step: int) -> None:
@@ -267,14 +184,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--square", action="store_true", help="only squares, whose one shape is soon compiled"
     )
+    parser.add_argument(
+        "--columns", type=int, default=0, help="cut pictures to so many around the person, a multiple of 16"
+    )
+    parser.add_argument(
+        "--fresh-every",
+        type=int,
+        default=PoolSettings.refresh_every,
+        help="steps between draws of 64 new clips",
+    )
+    parser.add_argument("--muon-lr", type=float, default=DiTTraining.muon_lr)
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
     parser.add_argument("--keep-clips", type=Path, help="folder where encoded clips outlive the piece")
     options = parser.parse_args(arguments)
-    pool = PoolSettings(clips=options.clips, area=options.side**2)
-    if options.square:
-        pool = replace(pool, ratios=(1.0,))
-    settings = replace(DiTTraining(), seconds=options.seconds, pool=pool, batch=options.batch)
+    if options.columns % 16 or not 0 <= options.columns <= options.side:
+        parser.error(f"--columns {options.columns}: a multiple of 16 up to the side, {options.side}")
+    ratios = (1.0,) if options.square else PoolSettings.ratios
+    pool = PoolSettings(
+        options.clips,
+        refresh_every=options.fresh_every,
+        area=options.side**2,
+        ratios=ratios,
+        columns=options.columns,
+    )
+    settings = replace(
+        DiTTraining(), seconds=options.seconds, pool=pool, batch=options.batch, muon_lr=options.muon_lr
+    )
 
     def work() -> None:
         vae, bank = load_vae(options.vae, options.device), training_motion(options.motion_source)

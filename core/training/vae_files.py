@@ -31,7 +31,8 @@ def load_vae(folder: Path, device: torch.device) -> MiniVAE:
         raise BadInput(
             f"No VAE checkpoint in {folder}.", value=folder, action="Run core.training.train_vae first."
         )
-    return restored(*saved).to(device).eval().requires_grad_(False)
+    vae = restored(*saved).to(device).eval().requires_grad_(False)
+    return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def restored(state: dict[str, Tensor], progress: dict[str, Any]) -> MiniVAE:

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runs import CPU, TINY_VAE, VAERun
+from training_runs import CPU, TINY_VAE, VAERun
 
 from core.training import drawing, vae_scores
 from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe, Clips, make_clips
+from core.training.flow import DiTTraining
 from core.training.motion import WHEEL_FOLDER
 from core.training.motion_bank import Bank
-from core.training.train_dit import DiTTraining
 from core.training.train_vae import VAETraining, train
 from core.training.vae_pool import Crops
 

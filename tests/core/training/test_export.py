@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import VAERun
 from torch import Tensor
+from training_runs import VAERun
 
 from core.engine.models.mini import load_mini, read_config, transformer_config
 from core.engine.models.transformer import SteadyDancerTransformer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import CPU, VAERun
+from training_runs import CPU, VAERun
 
 from core.training import checkpoint
 from core.training.carry import carry

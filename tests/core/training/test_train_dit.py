@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from runs import CPU, VAERun
 from torch import Tensor
+from training_runs import CPU, VAERun
 
 from core.engine.models.mini import read_config, transformer_config, write_mini
 from core.engine.models.mini_encoders import PatchImageEncoder
@@ -25,16 +25,9 @@ from core.training.clip_latents import ClipStream, FreshPools, identity_of
 from core.training.clips import Clips, make_clips
 from core.training.drawing import ClipSource
 from core.training.export import export
+from core.training.flow import DiTTraining, choose_condition, draw_times, flow_loss, loss_weight
 from core.training.latents import LatentPool, black_latent
-from core.training.train_dit import (
-    DiTTraining,
-    choose_condition,
-    draw_times,
-    first_model,
-    flow_loss,
-    loss_weight,
-    train,
-)
+from core.training.train_dit import first_model, train
 from core.training.vae_files import load_vae
 
 

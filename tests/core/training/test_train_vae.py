@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import CPU, TINY_VAE, VAERun
+from training_runs import CPU, TINY_VAE, VAERun
 
 from core.engine.models.mini_vae import MiniVAE
 from core.training import checkpoint

@@ -1,0 +1,100 @@
+"""What the transformer learns: velocities of flow matching, weighted towards the person and what moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from core.engine.models.mini_encoders import PatchImageEncoder
+from core.engine.models.transformer import SteadyDancerTransformer
+from core.training import sizes
+from core.training.clip_latents import PoolSettings
+from core.training.clips import ClipRecipe
+from core.training.latents import LatentPool, changed, conditions_of
+
+
+@dataclass(frozen=True)
+class DiTTraining:
+    """Settings of a transformer run; those of the shipped weights are in its config.json.
+
+    times: how a clip's time is drawn: "shift" is u uniform, t = shift u / (1 + (shift - 1) u); "logit" is
+    the logistic of a normal number around ``logit_mean`` with spread ``logit_spread``. The loss counts 1,
+    plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
+    from the reference.
+    """
+
+    seed: int = 2
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    save_every: int = 1000
+    batch: int = 64
+    steps: int = 200000
+    seconds: float = 2400.0
+    muon_lr: float = 1.5e-3
+    adam_lr: float = 1e-3
+    ema: float = 0.998
+    times: Literal["shift", "logit"] = "shift"
+    shift: float = 3.0
+    logit_mean: float = 0.4
+    logit_spread: float = 1.0
+    black_pose: float = 0.10
+    negative_pose: float = 0.08
+    no_prompt: float = 0.2
+    moving_weight: float = 2.0
+    changed_weight: float = 4.0
+    log_every: int = 100
+    recipe: ClipRecipe = field(
+        default_factory=lambda: ClipRecipe(
+            256, 256, sizes.FRAMES, misaligned=0.2, bridged=0.35, own=0.4, version=2
+        )
+    )
+
+
+def flow_loss(
+    model: SteadyDancerTransformer,
+    batch: LatentPool,
+    black: Tensor,
+    images: PatchImageEncoder,
+    settings: DiTTraining,
+) -> Tensor:
+    """Weighted mean squared error of the velocity, one random time a clip."""
+    count, device = len(batch), batch.video.device
+    condition = choose_condition(batch, black, settings)
+    words = torch.rand(count, device=device) >= settings.no_prompt
+    text = batch.text.clone()
+    text[:, 1:] *= words[:, None, None]
+    given = conditions_of(replace(batch, text=text), condition, images)
+    sigma = draw_times(settings, count, device)
+    s = sigma.view(-1, 1, 1, 1, 1)
+    clean = batch.video.float()
+    noise = torch.randn_like(clean)
+    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given))
+    error = (velocity.float() - (noise - clean)).square()
+    weight = loss_weight(batch, settings)[:, None]
+    return (error * weight).mean()
+
+
+def draw_times(settings: DiTTraining, count: int, device: torch.device) -> Tensor:
+    """Noise levels [count] in 0..1."""
+    if settings.times == "logit":
+        normal = torch.randn(count, device=device)
+        return torch.sigmoid(settings.logit_mean + settings.logit_spread * normal)
+    u = torch.rand(count, device=device)
+    return settings.shift * u / (1 + (settings.shift - 1) * u)
+
+
+def loss_weight(batch: LatentPool, settings: DiTTraining) -> Tensor:
+    """How much each place counts, [B, T, h, w] with mean 1."""
+    weight = 1 + settings.moving_weight * batch.moving.float()
+    weight = weight + settings.changed_weight * changed(batch.video, batch.image[:, :, :1])
+    return weight / weight.mean()
+
+
+def choose_condition(batch: LatentPool, black: Tensor, settings: DiTTraining) -> Tensor:
+    """The pose latents, some replaced by black and some by the negative pose."""
+    lot = torch.rand(len(batch), device=batch.video.device).view(-1, 1, 1, 1, 1)
+    negative = lot < settings.black_pose + settings.negative_pose
+    condition = torch.where(negative, batch.negative, batch.pose)
+    return torch.where(lot < settings.black_pose, black, condition)
