@@ -194,6 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="steps between draws of 64 new clips",
     )
     parser.add_argument("--muon-lr", type=float, default=DiTTraining.muon_lr)
+    parser.add_argument("--adam-lr", type=float, default=DiTTraining.adam_lr)
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
     parser.add_argument("--keep-clips", type=Path, help="folder where encoded clips outlive the piece")
@@ -209,7 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
         columns=options.columns,
     )
     settings = replace(
-        DiTTraining(), seconds=options.seconds, pool=pool, batch=options.batch, muon_lr=options.muon_lr
+        DiTTraining(),
+        seconds=options.seconds,
+        pool=pool,
+        batch=options.batch,
+        muon_lr=options.muon_lr,
+        adam_lr=options.adam_lr,
     )
 
     def work() -> None:
