@@ -235,10 +235,10 @@ def _print(p, lamp, x, y, r, g, b, depth, lit):
 
 
 @triton.jit
-def _halved(plane, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Sums over squares of 2 x 2 pixels, [ROWS, COLUMNS] -> [ROWS / 2, COLUMNS / 2]."""
+def averaged(plane, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Means over squares of 2 x 2 pixels, [ROWS, COLUMNS] -> [ROWS / 2, COLUMNS / 2]."""
     pairs = tl.reshape(plane, (ROWS // 2, 2, COLUMNS // 2, 2))
-    return tl.sum(tl.sum(pairs, axis=3), axis=1)
+    return tl.sum(tl.sum(pairs, axis=3), axis=1) * 0.25
 
 
 @triton.jit
@@ -285,8 +285,8 @@ def paint_kernel(
     here = (out_rows < high)[:, None] & (out_columns < wide)[None, :]
     place = out_rows[:, None] * wide + out_columns[None, :]
     out = picture + n * 3 * high * wide + place
-    tl.store(out, _halved(r, ROWS, COLUMNS) * 0.25, here)
-    tl.store(out + high * wide, _halved(g, ROWS, COLUMNS) * 0.25, here)
-    tl.store(out + 2 * high * wide, _halved(b, ROWS, COLUMNS) * 0.25, here)
-    covered = _halved(tl.where(depth > FAR / 2, 1.0, 0.0), ROWS, COLUMNS)
-    tl.store(mask + n * high * wide + place, (covered > 2.0).to(tl.uint8), here)
+    tl.store(out, averaged(r, ROWS, COLUMNS), here)
+    tl.store(out + high * wide, averaged(g, ROWS, COLUMNS), here)
+    tl.store(out + 2 * high * wide, averaged(b, ROWS, COLUMNS), here)
+    covered = averaged(tl.where(depth > FAR / 2, 1.0, 0.0), ROWS, COLUMNS)
+    tl.store(mask + n * high * wide + place, (covered > 0.5).to(tl.uint8), here)

@@ -1,4 +1,4 @@
-"""Draws batches of people with shading, depth and smooth edges, and of skeletons as ``core.pose.draw``.
+"""Draws batches of people with shading, depth and smooth edges.
 
 Pictures are drawn at twice their size and averaged down. On a GPU one kernel draws all shapes tile by tile
 (``core.training.paint_kernel``); on the CPU each shape touches only its own rectangle, for all pictures at

@@ -5,12 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-
-@triton.jit
-def _averaged(plane, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Means over squares of 2 x 2 pixels."""
-    pairs = tl.reshape(plane, (ROWS // 2, 2, COLUMNS // 2, 2))
-    return tl.sum(tl.sum(pairs, axis=3), axis=1) * 0.25
+from core.training.paint_kernel import averaged
 
 
 @triton.jit
@@ -49,6 +44,6 @@ def skeleton_kernel(
     columns = first_column // 2 + tl.arange(0, COLUMNS // 2)
     here = (rows < height)[:, None] & (columns < width)[None, :]
     out = picture + n * 3 * height * width + rows[:, None] * width + columns[None, :]
-    tl.store(out, _averaged(r, ROWS, COLUMNS), here)
-    tl.store(out + height * width, _averaged(g, ROWS, COLUMNS), here)
-    tl.store(out + 2 * height * width, _averaged(b, ROWS, COLUMNS), here)
+    tl.store(out, averaged(r, ROWS, COLUMNS), here)
+    tl.store(out + height * width, averaged(g, ROWS, COLUMNS), here)
+    tl.store(out + 2 * height * width, averaged(b, ROWS, COLUMNS), here)

@@ -25,13 +25,13 @@ def load_vae(folder: Path, device: torch.device) -> MiniVAE:
     if (folder / "config.json").is_file():
         vae = load_mini(folder, device).vae
         assert isinstance(vae, MiniVAE)
-        return vae
-    saved = checkpoint.load(folder)
-    if saved is None:
-        raise BadInput(
-            f"No VAE checkpoint in {folder}.", value=folder, action="Run core.training.train_vae first."
-        )
-    vae = restored(*saved).to(device).eval().requires_grad_(False)
+    else:
+        saved = checkpoint.load(folder)
+        if saved is None:
+            raise BadInput(
+                f"No VAE checkpoint in {folder}.", value=folder, action="Run core.training.train_vae first."
+            )
+        vae = restored(*saved).to(device).eval().requires_grad_(False)
     return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
