@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,6 +67,33 @@ class ClipStream:
             return encode_clips(clips, self._vae)
 
 
+class Beside:
+    """Draws while the steps that were asked for before still run, on a stream of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._held: tuple[torch.cuda.Event, LatentPool] | None = None
+
+    def __call__(self, draw: Callable[[], LatentPool]) -> LatentPool:
+        """What ``draw`` returns; later work on the current stream waits for it."""
+        if self._stream is None:
+            return draw()
+        if self._held is not None:
+            self._held[0].synchronize()
+            self._held = None
+        with torch.cuda.stream(self._stream):
+            drawn = draw()
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return drawn
+
+    def hold(self, drawn: LatentPool) -> None:
+        """Keep its memory until the current stream has copied it."""
+        if self._stream is not None:
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            copied.record()
+            self._held = copied, drawn
+
+
 class FreshPools:
     """One pool for each shape, whose oldest entries are drawn anew from time to time.
 
@@ -84,6 +112,7 @@ class FreshPools:
         self._draws = Draws(stream.drawn)
         self.pools = _read(kept, identity) or self._filled()
         self._oldest = [0] * len(self.pools)
+        self._beside = Beside(self.pools[0].video.device)
         if kept is not None and not (kept / _INDEX).is_file():
             _write(kept, self.pools, identity)
 
@@ -104,15 +133,14 @@ class FreshPools:
             return
         which = self._stream.drawn % self._shapes
         pool, at = self.pools[which], self._oldest[which]
-        new = self._stream.next()
+        new = self._beside(self._stream.next)
         pool.replace(at, new)
+        self._beside.hold(new)
         self._oldest[which] = (at + len(new)) % (len(pool) - len(new) + 1)
 
-    def batch(self, count: int) -> tuple[int, LatentPool]:
-        """Random entries of one shape, and the shape's number."""
-        which = int(self._draws.integer(len(self.pools)))
-        pool = self.pools[which]
-        return which, pool.take(torch.randint(len(pool), (count,), device=pool.video.device))
+    def shape(self) -> int:
+        """The number of a random shape."""
+        return int(self._draws.integer(len(self.pools)))
 
 
 def identity_of(vae: MiniVAE, recipe: ClipRecipe, settings: PoolSettings, recorded: bool) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.engine.models.mini_encoders import PatchImageEncoder
+from core.engine.models.rope import RopeTable
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.training import sizes
 from core.training.clip_latents import PoolSettings
@@ -58,8 +59,9 @@ def flow_loss(
     black: Tensor,
     images: PatchImageEncoder,
     settings: DiTTraining,
+    rope: RopeTable | None = None,
 ) -> Tensor:
-    """Weighted mean squared error of the velocity, one random time a clip."""
+    """Weighted mean squared error of the velocity, one random time a clip; ``rope`` as the model takes it."""
     count, device = len(batch), batch.video.device
     condition = choose_condition(batch, black, settings)
     words = torch.rand(count, device=device) >= settings.no_prompt
@@ -70,7 +72,7 @@ def flow_loss(
     s = sigma.view(-1, 1, 1, 1, 1)
     clean = batch.video.float()
     noise = torch.randn_like(clean)
-    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given))
+    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given), rope=rope)
     error = (velocity.float() - (noise - clean)).square()
     weight = loss_weight(batch, settings)[:, None]
     return (error * weight).mean()

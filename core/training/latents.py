@@ -47,6 +47,10 @@ class LatentPool:
         for f in fields(self):
             getattr(self, f.name)[at : at + len(other)] = getattr(other, f.name)
 
+    def random(self, count: int) -> LatentPool:
+        """A batch of random entries."""
+        return self.take(torch.randint(len(self), (count,), device=self.video.device))
+
     def take(self, index: Tensor) -> LatentPool:
         """A batch."""
         return LatentPool(*(getattr(self, f.name)[index] for f in fields(self)))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.errors import EngineError
 from core.training.clock import Clock
-from core.training.optim import Muon, split_parameters
+from core.training.optim import Muon, adam, set_rate, split_parameters
 
 GRADIENT_NORM = 1.0
 
@@ -29,22 +29,30 @@ class Updater:
         self, model: nn.Module, rates: tuple[float, float], beta2: float, decay: float, clock: Clock
     ) -> None:
         matrices, others = split_parameters(model)
-        muon, adam = rates
+        device = next(model.parameters()).device
+        muon, others_rate = rates
         self._model, self._rates, self._decay, self._clock = model, rates, decay, clock
-        fused = next(model.parameters()).is_cuda
         self._optimizers: tuple[torch.optim.Optimizer, ...] = (
-            Muon(matrices, muon),
-            torch.optim.AdamW(others, adam, (0.9, beta2), weight_decay=0.01, fused=fused),
+            Muon(matrices, torch.tensor(muon, device=device) if device.type == "cuda" else muon),
+            adam(others, others_rate, (0.9, beta2), device),
         )
 
     def update(self, loss: Tensor) -> None:
-        """One step down the gradient of ``loss``."""
+        """One step down the gradient of ``loss``, as long as the schedule says now."""
+        self.schedule()
+        self.descend(loss)
+
+    def schedule(self) -> None:
+        """Set the learning rates to what they are now."""
         factor = self._clock.factor(self._decay)
+        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
+            set_rate(optimizer, rate * factor)
+
+    def descend(self, loss: Tensor) -> None:
+        """One step down the gradient of ``loss`` at the rates that are set; can be recorded."""
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
-        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+        for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 

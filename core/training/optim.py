@@ -35,10 +35,13 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For weights of two or more axes; further axes are flattened into columns."""
+    """For weights of two or more axes; further axes are flattened into columns.
+
+    A rate in a tensor of no axes can be changed between replays of a recorded step.
+    """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+        self, params: Iterable[Tensor], lr: float | Tensor, momentum: float = 0.95, weight_decay: float = 0.01
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
@@ -54,7 +57,7 @@ class Muon(torch.optim.Optimizer):
                 self._update(params, shape, group["lr"], group["momentum"], group["weight_decay"])
 
     def _update(
-        self, params: list[Tensor], shape: tuple[int, int], lr: float, momentum: float, decay: float
+        self, params: list[Tensor], shape: tuple[int, int], lr: float | Tensor, momentum: float, decay: float
     ) -> None:
         gradients = [p.grad for p in params if p.grad is not None]
         buffers = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
@@ -62,10 +65,27 @@ class Muon(torch.optim.Optimizer):
         nesterov = torch._foreach_lerp(gradients, buffers, momentum)
         updates = orthogonalise(torch.stack([u.reshape(shape) for u in nesterov]))
         torch._foreach_mul_(params, 1 - lr * decay)
-        scale = -lr * 0.2 * max(shape) ** 0.5
-        torch._foreach_add_(
-            params, [u.reshape(p.shape) for u, p in zip(updates, params, strict=True)], alpha=scale
-        )
+        updates = updates * (-lr * 0.2 * max(shape) ** 0.5)
+        torch._foreach_add_(params, [u.reshape(p.shape) for u, p in zip(updates, params, strict=True)])
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """A new learning rate for all groups, in place where it is a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def adam(
+    parameters: Iterable[Tensor], rate: float, betas: tuple[float, float], device: torch.device
+) -> torch.optim.AdamW:
+    """AdamW whose steps can be recorded on a GPU."""
+    if device.type != "cuda":
+        return torch.optim.AdamW(parameters, rate, betas, weight_decay=0.01)
+    held = torch.tensor(rate, device=device)
+    return torch.optim.AdamW(parameters, held, betas, weight_decay=0.01, fused=True, capturable=True)
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

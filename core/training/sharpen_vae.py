@@ -30,14 +30,16 @@ from core.training.command import ending, log, run, training_motion, training_pa
 from core.training.critic import Critic, critic_loss, likeness_loss, patch_weights
 from core.training.loop import LossRecord
 from core.training.motion_bank import Bank
-from core.training.optim import Ema
+from core.training.optim import Ema, adam, set_rate
+from core.training.replay import Replay
 from core.training.train_vae import VAETraining, picture_loss
 from core.training.vae_files import load_vae
 from core.training.vae_pool import Crops, Pool, cut, draw_pool
 from core.training.vae_scores import score, sharpness
 
 _GAIN = 0.3
-_LEAST_GAIN, _MOST_GAIN = 0.02, 3.0
+# Beyond this the critic costs more of the person than it sharpens.
+_LEAST_GAIN, _MOST_GAIN = 0.02, 1.5
 _STEERING = 0.01
 
 
@@ -77,22 +79,29 @@ class Sharpener:
         self.vae, self.critic = vae, Critic().to(vae.latents_mean.device)
         self._settings, self._clock = settings, clock
         self.gain = torch.tensor(_GAIN, device=vae.latents_mean.device)
-        fused = self.gain.is_cuda
-        self._optimizers = (
-            torch.optim.AdamW(
-                vae.decoder.parameters(), settings.lr, (0.9, 0.99), weight_decay=0.01, fused=fused
-            ),
-            torch.optim.AdamW(self.critic.parameters(), settings.critic_lr, (0.5, 0.99), fused=fused),
+        self._rates = settings.lr, settings.critic_lr
+        parts, betas = (vae.decoder, self.critic), ((0.9, 0.99), (0.5, 0.99))
+        self._optimizers = tuple(
+            adam(part.parameters(), rate, beta, self.gain.device)
+            for part, rate, beta in zip(parts, self._rates, betas, strict=True)
         )
 
-    def step(self, number: int, pictures: Tensor, weight: Tensor, poses: int) -> Tensor:
+    def share(self, step: int) -> float:
+        """How much the critic counts at a step of the run, of what its gain says."""
+        return min(1.0, max(0.0, (step - self._settings.alone) / self._settings.rise))
+
+    def schedule(self) -> None:
+        """Set the learning rates to what they are now."""
+        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
+            set_rate(optimizer, rate * self._clock.factor(0.3))
+
+    def step(self, share: float, pictures: Tensor, weight: Tensor, poses: int) -> Tensor:
         """One update of decoder and critic; the first ``poses`` crops are skeletons, which the critic skips.
 
         Returns:
             The picture loss.
         """
-        settings, device = self._settings, pictures.device.type
-        share = min(1.0, max(0.0, (number - settings.alone) / settings.rise))
+        device = pictures.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             with torch.no_grad():
                 latents = self.vae.encode_raw(pictures)
@@ -128,13 +137,12 @@ class Sharpener:
         return pulled
 
     def _update(self, which: int, backward: Callable[[], None]) -> None:
-        optimizer, rate = self._optimizers[which], (self._settings.lr, self._settings.critic_lr)[which]
-        optimizer.zero_grad(set_to_none=True)
+        optimizer = self._optimizers[which]
         backward()
         for group in optimizer.param_groups:
-            group["lr"] = rate * self._clock.factor(0.3)
             torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def _steer(self, made: Tensor, drawn: Tensor, weight: Tensor) -> None:
@@ -142,7 +150,7 @@ class Sharpener:
         near = weight[:, 0] > weight.mean()
         ours, true = (video.transpose(0, 1).flatten(1, 2) for video in (made, drawn))
         short = self._settings.target - sharpness(ours, true, near.flatten(0, 1))
-        self.gain = (self.gain * (_STEERING * short).exp()).clamp(_LEAST_GAIN, _MOST_GAIN)
+        self.gain.mul_((_STEERING * short).exp()).clamp_(_LEAST_GAIN, _MOST_GAIN)
 
 
 def train(
@@ -182,7 +190,7 @@ def train(
         vae.decoder.load_state_dict(named(saved[0], f"{RAW}decoder."))
         ema.load(named(saved[0], f"{AVERAGED}decoder."))
         work.critic.load_state_dict(named(saved[0], "critic."))
-        work.gain = work.gain * 0 + progress["gain"]
+        work.gain.fill_(progress["gain"])
 
     def save(step: int) -> None:
         progress.update(step=step, seconds=clock.seconds, finished=clock.finished, gain=float(work.gain))
@@ -219,7 +227,6 @@ def _run_steps(
     save: Callable[[int], None],
 ) -> None:
     device = pool.video.device
-    generator = torch.Generator().manual_seed(settings.seed + progress["step"])
     work.vae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     work.critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.backends.cudnn.benchmark = True
@@ -228,9 +235,16 @@ def _run_steps(
         work.vae.decoder.compile(dynamic=False)
     record = LossRecord(progress["losses"], settings.log_every)
     poses = round(settings.crops.crops * settings.crops.pose_share)
+
+    def once(share: float) -> Tensor:
+        pictures, weight = cut(pool, settings.crops)
+        return work.step(share, pictures, weight, poses)
+
+    replay = Replay(lambda: once(1.0), device)
     for step in clock.steps():
-        pictures, weight = cut(pool, settings.crops, generator)
-        loss = work.step(step, pictures, weight, poses)
+        work.schedule()
+        share = work.share(step)
+        loss = replay() if share == 1 else once(share)
         ema.update(step)
         if record.add(step, loss):
             log(f"sharpen step {step + 1} loss {record.means[-1]:.4f} gain {float(work.gain):.3f}")

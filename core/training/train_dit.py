@@ -32,10 +32,11 @@ from core.training.clock import Clock, Ending
 from core.training.command import ending, log, run, training_motion, training_parser
 from core.training.drawing import ClipSource
 from core.training.flow import DiTTraining, flow_loss
-from core.training.latents import black_latent
+from core.training.latents import LatentPool, black_latent
 from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
 from core.training.optim import Ema
+from core.training.replay import Replay
 from core.training.vae_files import load_vae
 from core.training.warm_start import begin_with
 
@@ -154,23 +155,43 @@ def _run_steps(
 ) -> None:
     """The steps of one piece, with a checkpoint every ``save_every`` steps."""
     device = pools.pools[0].video.device
-    black = [black_latent(vae, pool, settings.recipe.frames) for pool in pools.pools]
-    images = PatchImageEncoder(device)
     if device.type == "cuda":
         compile_parts(model)
     updater = Updater(model, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
+    images = PatchImageEncoder(device)
+    replays = [_step_on(pool, model, settings, vae, images, updater) for pool in pools.pools]
     record = LossRecord(losses, settings.log_every)
     for step in clock.steps():
         pools.refresh(step)
-        shape, batch = pools.batch(settings.batch)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = flow_loss(model, batch, black[shape], images, settings)
-        updater.update(loss)
+        updater.schedule()
+        loss = replays[pools.shape()]()
         ema.update(step)
         if record.add(step, loss):
             log(f"dit step {step + 1} loss {losses[-1]:.4f} {clock.seconds:.0f} s")
         if (step + 1) % settings.save_every == 0:
             save(step + 1)
+
+
+def _step_on(
+    pool: LatentPool,
+    model: SteadyDancerTransformer,
+    settings: DiTTraining,
+    vae: MiniVAE,
+    images: PatchImageEncoder,
+    updater: Updater,
+) -> Replay:
+    """A step on clips of one shape."""
+    device, rope = pool.video.device, model.positions(pool.video[:1])
+    black = black_latent(vae, pool, settings.recipe.frames)
+
+    def step() -> Tensor:
+        batch = pool.random(settings.batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = flow_loss(model, batch, black, images, settings, rope)
+        updater.descend(loss)
+        return loss.detach()
+
+    return Replay(step, device)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from core.training.clock import Clock, Ending
 from core.training.command import ending, log, run, training_motion, training_parser
 from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
+from core.training.replay import Replay
 from core.training.vae_pool import Crops, Pool, cut, draw_pool, measure_latents, set_linear_path
 from core.training.vae_scores import score
 
@@ -97,17 +98,17 @@ def train(
         BadCheckpoint: the checkpoint in ``out`` is damaged.
         EngineError: the loss is not finite.
     """
-    torch.manual_seed(settings.seed)
     saved = checkpoint.load(out)
     progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "losses": []} if saved is None else saved[1]
+    torch.manual_seed(settings.seed + progress["step"])
     clock = Clock(
         settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"], now, ends
     )
     pool = draw_pool(settings.crops, settings.recipe, settings.seed * 100_000, bank, device, workers)
     log(f"pool of {len(pool.video)} clips after {clock.seconds - progress['seconds']:.0f} s")
     vae = MiniVAE(config).to(device)
-    generator = torch.Generator().manual_seed(settings.seed + progress["step"])
     if saved is None:
+        generator = torch.Generator().manual_seed(settings.seed)
         set_linear_path(vae, pool, settings.pca_clips, settings.pca_patches, generator)
     else:
         vae.load_state_dict(saved[0])
@@ -117,7 +118,7 @@ def train(
         progress.update(config=config.to_dict(), settings=asdict(settings))
         checkpoint.save(out, vae.state_dict(), progress)
 
-    _run_steps(vae, settings, pool, generator, clock, progress["losses"], save)
+    _run_steps(vae, settings, pool, clock, progress["losses"], save)
     measure_latents(vae, pool)
     progress["scores"] = score(
         vae, settings.score_recipe(), settings.seed * 100_000 - 1000, settings.unseen, bank, device
@@ -131,7 +132,6 @@ def _run_steps(
     vae: MiniVAE,
     settings: VAETraining,
     pool: Pool,
-    generator: torch.Generator,
     clock: Clock,
     losses: list[float],
     save: Callable[[int], None],
@@ -143,11 +143,18 @@ def _run_steps(
     compiled = torch.compile(loss_of, dynamic=False) if device.type == "cuda" else loss_of
     updater = Updater(vae, (settings.muon_lr, settings.adam_lr), 0.99, 0.5, clock)
     record = LossRecord(losses, settings.log_every)
-    for step in clock.steps():
-        pictures, weight = cut(pool, settings.crops, generator)
+
+    def work() -> Tensor:
+        pictures, weight = cut(pool, settings.crops)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = compiled(vae, pictures, weight, settings.noise)
-        updater.update(loss)
+        updater.descend(loss)
+        return loss.detach()
+
+    replay = Replay(work, device)
+    for step in clock.steps():
+        updater.schedule()
+        loss = replay()
         if record.add(step, loss):
             log(f"vae step {step + 1} loss {losses[-1]:.4f} {clock.seconds:.0f} s")
         if (step + 1) % settings.save_every == 0:

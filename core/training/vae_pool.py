@@ -41,7 +41,7 @@ class Crops:
 @dataclass(frozen=True)
 class Pool:
     """uint8 clips: video and pose [N, 3, T, H, W], mask [N, T, H, W], and the middle of
-    the person's joints [N, T, 2] (y, x; on the CPU)."""
+    the person's joints [N, T, 2] (y, x)."""
 
     video: Tensor
     pose: Tensor
@@ -58,7 +58,7 @@ def draw_pool(
         # Written where they stay: a list of batches and their concatenation would take twice the memory.
         kept: dict[str, Tensor] = {}
         for number, clips in enumerate(source.batches(count)):
-            centre = clips.joints.mean(dim=2).flip(-1)
+            centre = clips.joints.mean(dim=2).flip(-1).to(clips.mask.device)
             parts = {"video": clips.video, "pose": clips.pose, "mask": clips.mask, "centre": centre}
             for name, part in parts.items():
                 if name not in kept:
@@ -67,25 +67,36 @@ def draw_pool(
     return Pool(**kept)
 
 
-def cut(pool: Pool, crops: Crops, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random crops: pictures [B, 3, T, c, c] in [-1, 1] and weights [B, 1, T, c, c] with mean 1."""
+def cut(pool: Pool, crops: Crops, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Random crops: pictures [B, 3, T, c, c] in [-1, 1] and weights [B, 1, T, c, c] with mean 1.
+
+    ``generator`` is of the pool's device; None: the device's own.
+    """
     count, total, height, width = pool.mask.shape
-    poses = round(crops.crops * crops.pose_share)
-    pictures, near = [], []
-    picks = torch.randint(count, (crops.crops,), generator=generator).tolist()
-    starts = torch.randint(total - crops.frames + 1, (crops.crops,), generator=generator).tolist()
-    jitter = torch.randn(crops.crops, 2, generator=generator) * crops.crop / 5
-    for index, (clip, start) in enumerate(zip(picks, starts, strict=True)):
-        corner = (pool.centre[clip, start] + jitter[index] - crops.crop / 2).round().int().tolist()
-        y = min(max(corner[0], 0), height - crops.crop)
-        x = min(max(corner[1], 0), width - crops.crop)
-        window = (slice(start, start + crops.frames), slice(y, y + crops.crop), slice(x, x + crops.crop))
-        source = pool.pose if index < poses else pool.video
-        shown = source[clip][(slice(None), *window)]
-        pictures.append(shown)
-        near.append(shown.amax(0) > _INK if index < poses else pool.mask[clip][window])
-    stacked = torch.stack(pictures).float() / 127.5 - 1
-    return stacked, weights(stacked, torch.stack(near), crops)
+    device, poses = pool.mask.device, round(crops.crops * crops.pose_share)
+    number = (crops.crops,)
+    clip = torch.randint(count, number, generator=generator, device=device)
+    start = torch.randint(total - crops.frames + 1, number, generator=generator, device=device)
+    jitter = torch.randn(crops.crops, 2, generator=generator, device=device) * crops.crop / 5
+    corner = (pool.centre[clip, start] + jitter - crops.crop / 2).round().long()
+    y, x = corner[:, 0].clamp(0, height - crops.crop), corner[:, 1].clamp(0, width - crops.crop)
+    side, time = torch.arange(crops.crop, device=device), torch.arange(crops.frames, device=device)
+    place = (
+        clip[:, None, None, None],
+        (start[:, None] + time)[:, :, None, None],
+        (y[:, None] + side)[:, None, :, None],
+        (x[:, None] + side)[:, None, None, :],
+    )
+
+    def shown(source: Tensor, these: slice) -> Tensor:
+        number, at, rows, columns = (part[these] for part in place)
+        return source[number, :, at, rows, columns].movedim(-1, 1)
+
+    skeletons, videos = slice(poses), slice(poses, None)
+    drawn = shown(pool.pose, skeletons)
+    near = torch.cat([drawn.amax(1) > _INK, pool.mask[tuple(part[videos] for part in place)]])
+    pictures = torch.cat([drawn, shown(pool.video, videos)]).float() / 127.5 - 1
+    return pictures, weights(pictures, near, crops)
 
 
 def weights(pictures: Tensor, near: Tensor, crops: Crops) -> Tensor:

@@ -107,6 +107,7 @@ class SteadyDancerTransformer(nn.Module):
         ref_c: Tensor,
         clip_x: Tensor,
         clip_c: Tensor | None = None,
+        rope: RopeTable | None = None,
     ) -> Tensor:
         """Velocity [B, 16, T, H, W] float32.
 
@@ -120,12 +121,14 @@ class SteadyDancerTransformer(nn.Module):
             ref_c: the same of the first pose picture; its first 16 channels are used.
             clip_x: CLIP tokens of the reference picture, [B, 257, clip_dim].
             clip_c: CLIP tokens of the first pose picture; None leaves them out.
+            rope: positions of all tokens, where they are already on the device.
 
         Raises:
             BadInput: the latent size is odd, the shapes differ, or the text is too long.
         """
         self._check(x, condition, y)
-        return self.velocity(x, t, self.prepare(text, condition, y, ref_x, ref_c, clip_x, clip_c))
+        given = self.prepare(text, condition, y, ref_x, ref_c, clip_x, clip_c, rope=rope)
+        return self.velocity(x, t, given)
 
     def prepare(
         self,
@@ -137,6 +140,7 @@ class SteadyDancerTransformer(nn.Module):
         clip_x: Tensor,
         clip_c: Tensor | None = None,
         keep_context: bool = False,
+        rope: RopeTable | None = None,
     ) -> Conditioned:
         """What is the same at every step; arguments and errors as for ``forward``.
 
@@ -144,15 +148,19 @@ class SteadyDancerTransformer(nn.Module):
             keep_context: keep each layer's keys and values of the context from the first forward on.
         """
         context = self.embed_context(text, clip_x, clip_c)
-        frames, height, width = y.shape[2], y.shape[3] // PATCH, y.shape[4] // PATCH
-        grid = (frames + REFERENCE_FRAMES, height, width)
         return Conditioned(
             context._replace(kept={}) if keep_context else context,
             self.fuse_condition(condition),
             y,
             self.embed_references(ref_x, ref_c),
-            rope_table(grid, self.config.head_dim, y.device, REFERENCE_FRAMES),
+            rope or self.positions(y),
         )
+
+    def positions(self, latent: Tensor) -> RopeTable:
+        """Positions of all tokens of a video [B, C, T, H, W] and its reference frames, on its device."""
+        frames, height, width = latent.shape[2], latent.shape[3] // PATCH, latent.shape[4] // PATCH
+        grid = (frames + REFERENCE_FRAMES, height, width)
+        return rope_table(grid, self.config.head_dim, latent.device, REFERENCE_FRAMES)
 
     def velocity(self, x: Tensor, t: Tensor, given: Conditioned, around: Around | None = None) -> Tensor:
         """What is left for each step: velocity [B, 16, T, H, W] float32.

@@ -250,8 +250,9 @@ def test_pools_of_several_shapes_are_kept_and_renewed(
 
     first = pools(0)
     assert [tuple(pool.video.shape[-2:]) for pool in first.pools] == [(8, 8), (10, 4)]
-    shape, batch = first.batch(3)
-    assert batch.video.shape[-2:] == first.pools[shape].video.shape[-2:]
+    assert {first.shape() for _ in range(20)} == {0, 1}
+    batch = first.pools[1].random(3)
+    assert batch.video.shape == (3, 16, 3, 10, 4)
     again = pools(2)
     before = [pool.video.clone() for pool in again.pools]
     assert all(torch.equal(a, b.video) for a, b in zip(before, first.pools, strict=True))
