@@ -50,10 +50,10 @@ def test_chunks_equal_diffusers_whole_encode_and_decode(vae: WanVAE, frames: int
     with torch.no_grad():
         whole = (theirs.encode(video).latent_dist.mode() - mean) / std
         pictures = theirs.decode(latents * std + mean).sample
-    assert (latents - whole).abs().max() < 1e-5
+    assert (latents - whole).abs().max() < 2e-5
     chunks = list(vae.decode(latents))
     assert [chunk.shape[2] for chunk in chunks] == [1] + [4] * (latents.shape[2] - 1)
-    assert (torch.cat(chunks, dim=2) - pictures).abs().max() < 1e-5
+    assert (torch.cat(chunks, dim=2) - pictures).abs().max() < 2e-5
 
 
 def test_two_decodes_at_once_do_not_disturb_each_other(vae: WanVAE) -> None:

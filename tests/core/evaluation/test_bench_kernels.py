@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.catalogue.entries import mini_folder
 from core.cli.main import main
 from core.engine.models.config import TransformerConfig
+from core.engine.models.mini import read_config
 from core.evaluation.bench import kernels
 from core.evaluation.bench.cases import Bed, Case, Work
 from core.evaluation.bench.machine import describe
@@ -67,7 +69,8 @@ def test_the_command_prints_one_object_with_versions(capsys: pytest.CaptureFixtu
     assert (data["schema"], data["command"], data["passed"]) == (1, "kernels", True)
     assert data["machine"]["torch"] == torch.__version__
     assert [row["tokens"] for row in data["rows"]] == [40] * 3 + [70] * 3
-    assert all(row["shape"].endswith("x 1152") for row in data["rows"])
+    width = read_config(mini_folder())["transformer"]["ffn_dim"]
+    assert all(row["shape"].endswith(f"x {width}") for row in data["rows"])
 
 
 def test_a_failure_is_told_in_its_row_and_in_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from core.engine.models.mini_vae import MiniVAE
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.errors import BadInput
 from core.training import checkpoint, drawing
+from core.training.carry import carry
 from core.training.checkpoint import AVERAGED, RAW, named
 from core.training.clip_latents import ClipStream, FreshPools, identity_of
 from core.training.clips import Clips, make_clips
@@ -197,6 +198,19 @@ def test_a_new_run_can_begin_with_a_model_folder(
     assert fixed_loss(model, taken, pool, dit_settings) < before
     export(tmp_path / "model", tmp_path / "dit", tmp_path / "next")
     assert read_config(tmp_path / "next")["about"]["vae"] == {"step": 24}
+
+    assert carry(tmp_path / "next", tmp_path / "again") > 0
+    longer, first = replace(settings, steps=24), checkpoint.load(tmp_path / "dit")
+    assert first is not None
+    _, record = train(longer, tiny_transformer(), taken, tmp_path / "again", None, CPU, math.inf)
+    assert record["step"] == 24
+    assert record["losses"][:-1] == first[1]["losses"]
+
+
+def test_a_model_of_unknown_training_cannot_be_gone_on_with(tmp_path: Path, vae: MiniVAE) -> None:
+    write_mini(tmp_path / "model", tiny_transformer(), vae, area=64 * 64, frames=9, about={})
+    with pytest.raises(BadInput, match="does not say how its transformer was trained"):
+        carry(tmp_path / "model", tmp_path / "again")
 
 
 def test_a_wider_model_begins_with_a_folder_s_weights(tmp_path: Path, vae: MiniVAE) -> None:

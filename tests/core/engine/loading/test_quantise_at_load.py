@@ -29,6 +29,8 @@ SMALL = TransformerConfig(dim=32, num_heads=2, num_layers=2, ffn_dim=48, text_le
 CPU = torch.device("cpu")
 LAYERS_OF_A_BLOCK = 12
 BOUND = {"fp8": 0.1, "int8": 0.03}
+# The same weights elsewhere in memory: processors differ in whether products are the same to the last bit.
+ROUNDING = 1e-5
 kinds = pytest.mark.parametrize("kind", NARROW_KINDS)
 
 
@@ -81,7 +83,11 @@ def test_a_filled_model_becomes_the_same(
     monkeypatch.setattr(narrowing, "CHUNK_VALUES", 100)
     assert narrow_module(model, kind) == SMALL.num_layers * LAYERS_OF_A_BLOCK
     assert narrow_names(model) == narrow_names(loaded)
-    assert torch.equal(velocity(model), velocity(loaded))
+    for name in narrow_names(loaded):
+        ours, theirs = model.get_submodule(name), loaded.get_submodule(name)
+        assert torch.equal(ours.data.view(torch.uint8), theirs.data.view(torch.uint8))
+        assert torch.equal(ours.scale, theirs.scale)
+    assert relative(velocity(model), velocity(loaded)) < ROUNDING
 
 
 @kinds
@@ -133,7 +139,7 @@ def test_loras_are_merged_before_and_streamed_blocks_answer_alike(
     for _ in range(2):  # the second time all is read and patched again
         part.bring()
         found = velocity(part.module)
-        assert torch.equal(found, velocity(model))
+        assert relative(found, velocity(model)) < ROUNDING
         assert relative(found, exact) < BOUND[kind]
         assert not any(adapter_of(layer) for layer in part.module.modules())
         part.release()
