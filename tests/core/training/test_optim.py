@@ -8,7 +8,7 @@ from torch import nn
 
 from core.engine.models.mini import transformer_config
 from core.engine.models.transformer import SteadyDancerTransformer
-from core.training.optim import Ema, Muon, orthogonalise, split_parameters
+from core.training.optim import Ema, Muon, orthogonalise, set_rate, split_parameters
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 16), (1, 16, 64), (5, 24, 96), (3, 128, 32)])
@@ -77,3 +77,19 @@ def test_averaged_weights_follow_and_continue() -> None:
     other.load(ema.state_dict())
     assert other.state_dict()["weight"].item() == pytest.approx(0.95)
     assert model.weight.item() == 1
+
+
+def test_a_rate_in_a_tensor_does_what_a_number_does_and_can_be_changed() -> None:
+    torch.manual_seed(1)
+    start, gradients = torch.randn(16, 24), torch.randn(3, 16, 24)
+    results = []
+    for rate in (0.2, torch.tensor(0.2)):
+        weight = nn.Parameter(start.clone())
+        optimizer = Muon([weight], rate)
+        for step, gradient in enumerate(gradients):
+            set_rate(optimizer, 0.2 / (step + 1))
+            weight.grad = gradient.clone()
+            optimizer.step()
+        results.append(weight.detach())
+    assert (results[0] - start).abs().max() > 0.01
+    assert torch.allclose(results[0], results[1], atol=1e-6)

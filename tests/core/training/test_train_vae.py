@@ -91,6 +91,28 @@ def test_a_last_piece_brings_the_learning_rate_down_and_ends_the_run(
     assert 5 <= record["step"] < 40
 
 
+def test_crops_are_pieces_of_their_clips() -> None:
+    """Pictures say where they are from: red the row, green the column, blue clip and time."""
+    clips, times, side, crop = 3, 9, 40, 16
+    rows = torch.arange(side).view(1, 1, 1, side, 1).expand(clips, 1, times, side, side)
+    blue = 20 * torch.arange(clips).view(-1, 1, 1, 1, 1) + torch.arange(times).view(1, 1, -1, 1, 1)
+    video = torch.cat([rows, rows.mT, blue.expand(rows.shape)], dim=1).to(torch.uint8)
+    mask = torch.zeros(clips, times, side, side, dtype=torch.bool)
+    mask[1] = True
+    pool = Pool(video, 255 - video, mask, torch.full((clips, times, 2), 20.0))
+    crops = Crops(crops=8, pose_share=0.25, crop=crop, frames=5)
+    pictures, _ = cut(pool, crops, torch.Generator().manual_seed(3))
+    assert pictures.shape == (8, 3, 5, crop, crop)
+    shown = ((pictures + 1) * 127.5).round().long()
+    shown[:2] = 255 - shown[:2]
+    for red, green, blue in shown:
+        y, x, t = (int(part[0, 0, 0]) for part in (red, green, blue))
+        assert torch.equal(red, (y + torch.arange(crop)).view(1, -1, 1).expand_as(red))
+        assert torch.equal(green, (x + torch.arange(crop)).expand_as(green))
+        assert torch.equal(blue, (t + torch.arange(5)).view(-1, 1, 1).expand_as(blue))
+    assert len(set(shown[:, 2, 0, 0, 0].tolist())) > 3
+
+
 def test_pixels_count_more_near_the_person_and_where_something_moves() -> None:
     crops = Crops(body=2.0, motion=3.0)
     pictures = torch.zeros(1, 3, 4, 32, 32)
