@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -89,11 +89,13 @@ def make_all(jobs: Sequence[tuple[str, str, str, int]]) -> list[str]:
         return [failed for failed in pool.map(one, jobs) if failed]
 
 
-def copy_for_docs() -> None:
-    """Small ones, half as wide as the window, with a palette: some 40 KB each."""
+def copy_for_docs(names: Collection[str]) -> None:
+    """Small ones of these scenes, half as wide as the window, with a palette: some 40 KB each."""
     from PIL import Image
 
     for name, (file, theme) in IN_DOCS.items():
+        if name not in names:
+            continue
         source = OUT / f"{name}-{theme}-200.png"
         with Image.open(source) as picture:
             width = 1200
@@ -119,7 +121,7 @@ def main() -> int:
     for line in failed:
         print(f"FAILED {line}", file=sys.stderr)
     if options.docs and not failed:
-        copy_for_docs()
+        copy_for_docs(names)
     return int(bool(failed))
 
 
