@@ -159,7 +159,7 @@ def _run_steps(
         compile_parts(model)
     updater = Updater(model, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
     images = PatchImageEncoder(device)
-    replays = [_step_on(pool, model, settings, vae, images, updater) for pool in pools.pools]
+    replays = [step_on(pool, model, settings, vae, images, updater) for pool in pools.pools]
     record = LossRecord(losses, settings.log_every)
     for step in clock.steps():
         pools.refresh(step)
@@ -172,7 +172,7 @@ def _run_steps(
             save(step + 1)
 
 
-def _step_on(
+def step_on(
     pool: LatentPool,
     model: SteadyDancerTransformer,
     settings: DiTTraining,

@@ -137,21 +137,11 @@ def _run_steps(
     save: Callable[[int], None],
 ) -> None:
     """The steps of one piece, with a checkpoint every ``save_every``; leaves the model in evaluation mode."""
-    device = pool.video.device
     vae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.backends.cudnn.benchmark = True
-    compiled = torch.compile(loss_of, dynamic=False) if device.type == "cuda" else loss_of
     updater = Updater(vae, (settings.muon_lr, settings.adam_lr), 0.99, 0.5, clock)
     record = LossRecord(losses, settings.log_every)
-
-    def work() -> Tensor:
-        pictures, weight = cut(pool, settings.crops)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = compiled(vae, pictures, weight, settings.noise)
-        updater.descend(loss)
-        return loss.detach()
-
-    replay = Replay(work, device)
+    replay = step_on(pool, vae, settings, updater)
     for step in clock.steps():
         updater.schedule()
         loss = replay()
@@ -161,6 +151,21 @@ def _run_steps(
             save(step + 1)
     torch.backends.cudnn.benchmark = False
     vae.eval()
+
+
+def step_on(pool: Pool, vae: MiniVAE, settings: VAETraining, updater: Updater) -> Replay:
+    """A step on random crops."""
+    device = pool.video.device
+    compiled = torch.compile(loss_of, dynamic=False) if device.type == "cuda" else loss_of
+
+    def step() -> Tensor:
+        pictures, weight = cut(pool, settings.crops)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = compiled(vae, pictures, weight, settings.noise)
+        updater.descend(loss)
+        return loss.detach()
+
+    return Replay(step, device)
 
 
 def main(arguments: list[str] | None = None) -> int:

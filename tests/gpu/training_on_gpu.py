@@ -16,15 +16,15 @@ from torch import Tensor
 
 from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.mini_vae import MiniVAE
-from core.training import replay, sizes
+from core.training import replay, sizes, train_dit, train_vae
 from core.training.clock import Clock
 from core.training.flow import DiTTraining
 from core.training.latents import LatentPool
 from core.training.loop import Updater
 from core.training.replay import Replay
 from core.training.sharpen_vae import Sharpener, Sharpening
-from core.training.train_dit import _step_on, compile_parts, first_model
-from core.training.train_vae import VAETraining, loss_of
+from core.training.train_dit import compile_parts, first_model
+from core.training.train_vae import VAETraining
 from core.training.vae_pool import Pool, cut
 
 DEVICE = torch.device("cuda")
@@ -46,17 +46,8 @@ def vae_step(pool: Pool, clock: Clock) -> Step:
     """As in train_vae."""
     settings, vae = VAETraining(), MiniVAE(sizes.VAE).to(DEVICE).train()
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compiled = torch.compile(loss_of, dynamic=False)
     updater = Updater(vae, (settings.muon_lr, settings.adam_lr), 0.99, 0.5, clock)
-
-    def work() -> Tensor:
-        pictures, weight = cut(pool, settings.crops)
-        with torch.autocast("cuda", torch.bfloat16):
-            loss = compiled(vae, pictures, weight, settings.noise)
-        updater.descend(loss)
-        return loss.detach()
-
-    return _scheduled(Replay(work, DEVICE), updater.schedule)
+    return _scheduled(train_vae.step_on(pool, vae, settings, updater), updater.schedule)
 
 
 def sharp_step(pool: Pool, clock: Clock) -> Step:
@@ -88,15 +79,14 @@ def dit_step(batch: int, width: int, clock: Clock) -> Step:
         torch.randn(192, 16, 64, device=DEVICE).bfloat16(), latents()[:, 0] > 1,
     )  # fmt: skip
     updater = Updater(model, (3e-3, 2e-3), 0.98, 0.4, clock)
-    return _scheduled(
-        _step_on(pool, model, settings, vae, PatchImageEncoder(DEVICE), updater), updater.schedule
-    )
+    recorded = train_dit.step_on(pool, model, settings, vae, PatchImageEncoder(DEVICE), updater)
+    return _scheduled(recorded, updater.schedule)
 
 
-def _scheduled(replay: Replay, schedule: Callable[[], None]) -> Step:
+def _scheduled(work: Replay, schedule: Callable[[], None]) -> Step:
     def step() -> Tensor:
         schedule()
-        return replay()
+        return work()
 
     return step
 
