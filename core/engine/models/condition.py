@@ -6,6 +6,8 @@ Shape letters: B batch, C channels (16), T latent frames, H W latent size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -114,11 +116,15 @@ class ChannelNorm(nn.Module):
 
 
 class TimeAttention(nn.Module):
-    """Multi-head attention over the frames, each pixel by itself; projections packed in the order q, k, v."""
+    """Multi-head attention over the frames, each pixel by itself; projections packed in the order q, k, v.
+
+    ``attend`` takes [..., T, d] each and may be replaced by another form of the same attention.
+    """
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
         self.dim, self.num_heads = dim, num_heads
+        self.attend: Callable[[Tensor, Tensor, Tensor], Tensor] = F.scaled_dot_product_attention
         self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * dim, dim)))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out_proj = nn.Linear(dim, dim)
@@ -137,7 +143,7 @@ class TimeAttention(nn.Module):
         q = F.linear(query, self.in_proj_weight[:dim], self.in_proj_bias[:dim])
         k, v = F.linear(memory, self.in_proj_weight[dim:], self.in_proj_bias[dim:]).chunk(2, dim=-1)
         q, k, v = (self.rows_of_heads(x) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(q, k, v)
+        out = self.attend(q, k, v)
         out = out.reshape(batch, height, width, self.num_heads, frames, -1).permute(0, 4, 1, 2, 3, 5)
         projected: Tensor = self.out_proj(out.flatten(-2))
         return projected

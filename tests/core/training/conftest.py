@@ -94,6 +94,7 @@ def dit_settings() -> DiTTraining:
         seconds=1e9,
         muon_lr=0.1,
         adam_lr=0.05,
+        visible=0.0,
         log_every=8,
         recipe=ClipRecipe(64, 64, 9),
     )

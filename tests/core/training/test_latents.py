@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from core.engine.interfaces import Hooks, ModelBundle, ModelSpec
 from core.engine.models.mini_encoders import PatchImageEncoder, WordHashEncoder
 from core.engine.models.mini_vae import MiniVAE, MiniVAEConfig
 from core.training.clips import ClipRecipe, Clips, make_clips
-from core.training.latents import LatentPool, black_latent, conditions_of, encode_clips
+from core.training.latents import LatentPool, black_latent, conditions_of, encode_clips, visibility
 
 SIDE, FRAMES = 64, 9
 
@@ -99,3 +101,15 @@ def test_pools_join_and_replace(pool: LatentPool) -> None:
     for row in range(3):
         assert torch.equal(joined.video[row], pool.video[1])
         assert torch.equal(joined.text[row], pool.text[1])
+
+
+def test_visibility_is_what_a_channel_changes(vae: MiniVAE, pool: LatentPool) -> None:
+    latents = pool.video.float()
+    shown = visibility(vae, latents)
+    assert shown.mean() == pytest.approx(1.0)
+    assert torch.equal(shown, visibility(vae, latents))
+    muted = copy.deepcopy(vae)
+    muted.latents_std[3] = 0
+    without = visibility(muted, latents)
+    assert without[3] == 0 < shown[3]
+    assert without.mean() == pytest.approx(1.0)

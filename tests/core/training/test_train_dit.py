@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from training_runs import CPU, VAERun
 
@@ -28,7 +29,7 @@ from core.training.drawing import ClipSource
 from core.training.export import export
 from core.training.flow import DiTTraining, choose_condition, draw_times, flow_loss, loss_weight
 from core.training.latents import LatentPool, black_latent
-from core.training.train_dit import first_model, train
+from core.training.train_dit import few_frames, first_model, train
 from core.training.vae_files import load_vae
 
 
@@ -103,6 +104,24 @@ def test_training_lowers_the_loss(
 ) -> None:
     before = fixed_loss(tiny_transformer(), vae, pool, dit_settings)
     assert fixed_loss(first_piece.model, vae, pool, dit_settings) < 0.95 * before
+
+
+def test_attention_of_few_frames_is_the_same() -> None:
+    torch.manual_seed(9)
+    q, k, v = torch.randn(3, 5, 6, 9, 16).unbind()
+    torch.testing.assert_close(few_frames(q, k, v), F.scaled_dot_product_attention(q, k, v))
+
+
+def test_channels_count_as_they_are_told(vae: MiniVAE, pool: LatentPool, dit_settings: DiTTraining) -> None:
+    model, black, images = tiny_transformer(), black_latent(vae, pool, 9), PatchImageEncoder()
+
+    def loss(channels: Tensor | None) -> Tensor:
+        torch.manual_seed(7)
+        return flow_loss(model, pool, black, images, dit_settings, channels=channels)
+
+    alone = torch.stack([loss(16 * torch.eye(16)[channel]) for channel in range(16)])
+    torch.testing.assert_close(alone.mean(), loss(None))
+    assert alone.max() > 1.05 * alone.min()
 
 
 def test_a_stopped_run_goes_on_with_new_clips(
