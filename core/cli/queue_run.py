@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from core.cli.console import ProgressLine, print_json
 from core.cli.queue_console import opened, short
 from core.cli.rendering import summary
-from core.cli.signals import terminated_like_ctrl_c
+from core.cli.signals import CtrlC, terminated_like_ctrl_c, told_of_ctrl_c
 from core.codec import to_data
 from core.errors import BadSetting, Cancelled, PirouetteError, from_json
 from core.hardware import parse_device
@@ -37,8 +37,8 @@ from core.types import (
 
 _WAIT_S = 0.5  # how long a wait may be before Python looks for Ctrl-C on Windows
 _LOOK_S = 1.0
-News = tuple[str, RenderEvent | JobState] | Hold | None | Summary | BaseException
-Inbox = inboxes.Queue[News]
+News = tuple[str, RenderEvent | JobState] | Hold | None | CtrlC | Summary | BaseException
+Inbox = inboxes.SimpleQueue[News]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     device = _device(options.device)
     with opened() as queue, terminated_like_ctrl_c():
         _wait_for_others(queue, options)
-        inbox: Inbox = inboxes.Queue()
+        inbox: Inbox = inboxes.SimpleQueue()
         runner = QueueRunner(
             queue,
             listener=lambda job_id, news: inbox.put((job_id, news)),
@@ -75,9 +75,10 @@ def _supervised(runner: QueueRunner, inbox: Inbox, screen: _Screen, forever: boo
             inbox.put(error)
 
     thread = threading.Thread(target=work, name="queue-run")
-    thread.start()
     try:
-        return _follow(runner, inbox, screen)
+        with told_of_ctrl_c(inbox.put):
+            thread.start()
+            return _follow(runner, inbox, screen)
     finally:
         screen.close()
         runner.force_stop()  # a no-op once it has ended
@@ -86,25 +87,26 @@ def _supervised(runner: QueueRunner, inbox: Inbox, screen: _Screen, forever: boo
 
 def _follow(runner: QueueRunner, inbox: Inbox, screen: _Screen) -> Summary | BaseException:
     """Show what happens until it ends; the first Ctrl-C leaves in order, the second kills."""
-    asked = 0
+    asked = False
     while True:
         try:
             news = inbox.get(timeout=_WAIT_S)
-            if isinstance(news, Summary):
-                return Cancelled("Stopped; what ran goes on another time.") if asked else news
-            if isinstance(news, BaseException):
-                return news
-            screen.show(news)
         except inboxes.Empty:
             continue
-        except KeyboardInterrupt:
-            asked += 1
-            # First of all: the terminal, and with it the place for words, may be gone.
-            if asked == 1:
+        match news:
+            case Summary():
+                return Cancelled("Stopped; what ran goes on another time.") if asked else news
+            case BaseException():
+                return news
+            case CtrlC() if asked:
+                runner.force_stop()
+            case CtrlC():
+                asked = True
+                # First of all: the terminal, and with it the place for words, may be gone.
                 runner.stop(pause_current=True)
                 screen.say("Pausing ... (once more kills the engine)")
-            else:
-                runner.force_stop()
+            case _:
+                screen.show(news)
 
 
 class _Screen:

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from core.cli.console import ProgressLine
-from core.cli.signals import terminated_like_ctrl_c
+from core.cli.signals import CtrlC, told_of_ctrl_c
 from core.codec import to_data
 from core.errors import Cancelled
 from core.jobs.log import EngineLog
@@ -19,6 +19,7 @@ from core.types import RenderEvent, RenderRequest, Result
 
 _WAIT_S = 0.5  # how long a wait may be before Python looks for Ctrl-C on Windows
 Outcome = Result | BaseException
+Inbox = queue.SimpleQueue[RenderEvent | CtrlC | BaseException]
 
 
 def render_request(request: RenderRequest, runner: Runner | None = None) -> Result:
@@ -45,43 +46,45 @@ def summary(result: Result) -> dict[str, Any]:
 
 def _supervise(runner: Runner, checked: Checked, line: ProgressLine) -> Result:
     """The engine is followed on a thread, so that this one can always hear Ctrl-C."""
-    inbox: queue.Queue[RenderEvent | BaseException] = queue.Queue()
+    inbox: Inbox = queue.SimpleQueue()
     thread = threading.Thread(target=_work, args=(runner, checked, inbox), name="render")
-    with terminated_like_ctrl_c():
-        thread.start()
-        try:
+    try:
+        with told_of_ctrl_c(inbox.put):
+            thread.start()
             outcome = _follow(runner, inbox, line)
-        finally:
-            runner.force_stop()  # a no-op once the engine has ended
-            thread.join()
+    finally:
+        runner.force_stop()  # a no-op once the engine has ended
+        thread.join()
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 
 
-def _work(runner: Runner, checked: Checked, inbox: queue.Queue[RenderEvent | BaseException]) -> None:
+def _work(runner: Runner, checked: Checked, inbox: Inbox) -> None:
     try:
         inbox.put(run_and_remember(runner.run, checked.request, checked.plan, inbox.put))
     except BaseException as error:
         inbox.put(error)
 
 
-def _follow(runner: Runner, inbox: queue.Queue[RenderEvent | BaseException], line: ProgressLine) -> Outcome:
+def _follow(runner: Runner, inbox: Inbox, line: ProgressLine) -> Outcome:
     """Show events until the last one; the first Ctrl-C cancels in order, the second kills."""
     asked = False
     while True:
         try:
             event = inbox.get(timeout=_WAIT_S)
-            if isinstance(event, Result | BaseException):
-                return event
-            line.show(event)
         except queue.Empty:
             continue
-        except KeyboardInterrupt:
-            if asked:
+        match event:
+            case Result() | BaseException():
+                return event
+            case CtrlC() if asked:
                 runner.force_stop()
                 return Cancelled()
-            asked = True
-            line.close()
-            print("Stopping ...", file=sys.stderr)
-            runner.cancel()
+            case CtrlC():
+                asked = True
+                line.close()
+                print("Stopping ...", file=sys.stderr)
+                runner.cancel()
+            case _:
+                line.show(event)

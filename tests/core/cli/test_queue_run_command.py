@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 from core.cli import queue_run
 from core.cli.main import main
-from core.cli.signals import terminated_like_ctrl_c
+from core.cli.signals import CtrlC, terminated_like_ctrl_c, told_of_ctrl_c
 from core.errors import Cancelled
 from core.jobs.queue.job import kept_step, name_of
 from core.jobs.queue.queue import Queue
@@ -33,6 +34,8 @@ from core.types import Note, Progress, Running
 pytestmark = pytest.mark.usefixtures("tiny_mini")
 # As many as there may be: a signal must arrive before a tiny render is done.
 STEPS = 100
+# So often that a signal falls into every part of the loop that hears it.
+ROUNDS = 50
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ class Inbox:
     def get(self, timeout: float) -> Any:
         assert timeout < 1
         news = next(self._news)
-        if isinstance(news, KeyboardInterrupt | inboxes.Empty):
+        if isinstance(news, inboxes.Empty):
             raise news
         return news
 
@@ -176,7 +179,7 @@ def follow(*news: Any) -> tuple[Any, list[str]]:
 
 
 def test_the_first_ctrl_c_pauses_the_second_kills(capsys: pytest.CaptureFixture[str]) -> None:
-    end, calls = follow(inboxes.Empty(), KeyboardInterrupt(), KeyboardInterrupt(), Summary(reason="stopped"))
+    end, calls = follow(inboxes.Empty(), CtrlC(), CtrlC(), Summary(reason="stopped"))
     assert isinstance(end, Cancelled)
     assert calls == ["stop True", "force"]
     assert "once more kills the engine" in capsys.readouterr().err
@@ -219,6 +222,62 @@ def test_a_closed_terminal_is_like_ctrl_c_unless_it_is_to_be_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+class Busy(Asked):
+    """A runner with news without end, in the midst of which somebody presses Ctrl-C."""
+
+    def __init__(self, inbox: inboxes.SimpleQueue[Any]) -> None:
+        super().__init__()
+        self._inbox = inbox
+        self._asked = threading.Event()
+
+    def run(self, until_empty: bool) -> Summary:
+        assert until_empty
+        for count in range(20):
+            self._inbox.put(("", Note(str(count))))
+        os.kill(os.getpid(), signal.SIGINT)
+        while not self._asked.wait(0.001):
+            self._inbox.put(None)
+        return Summary(reason="stopped")
+
+    def stop(self, pause_current: bool = True) -> None:
+        super().stop(pause_current)
+        self._asked.set()
+
+    def force_stop(self) -> None:
+        super().force_stop()
+        self._asked.set()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_ctrl_c_pauses_whatever_is_being_done_just_then() -> None:
+    with Queue() as queue:
+        for _ in range(ROUNDS):
+            inbox: inboxes.SimpleQueue[Any] = inboxes.SimpleQueue()
+            runner = Busy(inbox)
+            end = queue_run._supervised(runner, inbox, queue_run._Screen(queue, False), False)  # type: ignore[arg-type]
+            assert isinstance(end, Cancelled)
+            assert runner.calls == ["stop True", "force"]  # the latter does nothing once all has ended
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_what_is_told_to_be_ignored_tells_nothing_and_handlers_come_back() -> None:
+    told: list[CtrlC] = []
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with told_of_ctrl_c(told.append):
+            for kind, count in ((signal.SIGHUP, 0), (signal.SIGINT, 1), (signal.SIGTERM, 2)):
+                signal.raise_signal(kind)
+                assert len(told) == count
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
 def test_progress_of_each_job_has_its_title(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     job = add(capsys, *files, "--name", "mine")
     news = [(job["id"], Running(Progress("start"))), (job["id"], Progress("load")), Summary()]
@@ -253,7 +312,7 @@ def test_a_closed_terminal_takes_no_words_and_yet_everything_is_left_in_order(
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Gone())
     monkeypatch.setattr(sys, "stdout", Gone())
-    news = [("", Note("A note.")), ("0" * 32, CancelledState()), KeyboardInterrupt(), KeyboardInterrupt()]
+    news = [("", Note("A note.")), ("0" * 32, CancelledState()), CtrlC(), CtrlC()]
     end, calls = follow(*news, Summary(reason="stopped"))
     assert isinstance(end, Cancelled)
     assert calls == ["stop True", "force"]
