@@ -36,7 +36,8 @@ class Clips:
     bool: the person; joints [B, T, 18, 2] picture pixels (x, y) of the person in the video; shown [B, T, 18]
     bool; misaligned [B] bool; background uint8 [B, 3, H, W] is the scene without the person. points
     [B, T, 18, 2] picture pixels and seen [B, T, 18] bool: the skeletons that are drawn in pose, which in
-    recipe 1 are joints and shown.
+    recipe 1 are joints and shown. surface: like video, the person by places (``core.training.surface``) on
+    black; recipe 2 alone has it, when asked for.
     """
 
     video: Tensor
@@ -50,3 +51,4 @@ class Clips:
     background: Tensor
     points: Tensor
     seen: Tensor
+    surface: Tensor | None = None

@@ -31,9 +31,14 @@ def make_clips(
     device: torch.device | str = "cpu",
     *,
     negatives: bool = False,
+    surfaces: bool = False,
 ) -> Clips:
-    """A batch of clips, the same for a seed on every machine (up to rounding in the drawing)."""
+    """A batch of clips, the same for a seed on every machine (up to rounding in the drawing).
+
+    Args:
+        negatives, surfaces: draw these, too; recipe 1 has no surfaces.
+    """
     device = torch.device(device)
     if recipe.version == 1:
         return make_first_clips(Draws(seed), batch, recipe, bank, device, negatives)
-    return paint_clips(plan_clips(seed, batch, recipe, bank), device, negatives=negatives)
+    return paint_clips(plan_clips(seed, batch, recipe, bank), device, negatives=negatives, surfaces=surfaces)

@@ -32,6 +32,7 @@ from core.training.renderer import SUPERSAMPLE, Figures, paint_people
 from core.training.rotations import rotation_y
 from core.training.scene import Camera, figure_values, floor_line, sample_camera, visible_joints
 from core.training.skeletons import as_bytes, draw_skeletons, negative_points
+from core.training.surface import even_light, painted_by_place, places
 
 NECK = 1
 # How far an alignment may lift a person off the ground, or sink them, of the picture's height.
@@ -49,7 +50,7 @@ class ClipPlan:
 
     figures [B, T + 1, P, ...], the last picture is the reference; floor [B]; points, other [B, T, 18, 2] the
     skeletons and their negatives, seen [B, T, 18]; joints, shown of the drawn person, their first picture
-    the reference; misaligned [B].
+    the reference; misaligned [B]; places [B, P, 6] as ``surface.places``.
     """
 
     seed: int
@@ -63,6 +64,7 @@ class ClipPlan:
     shown: Tensor
     misaligned: Tensor
     captions: tuple[str, ...]
+    places: Tensor
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,11 @@ def plan_clips(seed: int, batch: int, recipe: ClipRecipe, bank: Bank | None) -> 
         shown=_with_first(shown),
         misaligned=start.jumps,
         captions=tuple(caption(looks, i) for i in range(batch)),
+        places=places(looks),
     )
 
 
-def paint_clips(plan: ClipPlan, device: torch.device, *, negatives: bool) -> Clips:
+def paint_clips(plan: ClipPlan, device: torch.device, *, negatives: bool, surfaces: bool = False) -> Clips:
     """The pictures of a plan."""
     recipe, batch = plan.recipe, len(plan.points)
     height, width = recipe.height * SUPERSAMPLE, recipe.width * SUPERSAMPLE
@@ -132,6 +135,9 @@ def paint_clips(plan: ClipPlan, device: torch.device, *, negatives: bool) -> Cli
         strict=True,
     )
     video, mask = _with_first(torch.stack(pictures)), _with_first(torch.stack(masks))
+    surface = None
+    if surfaces:
+        surface = torch.stack([_surface(plan, i, device) for i in range(batch)])
     size = recipe.height, recipe.width
     return Clips(
         video=video.transpose(1, 2),
@@ -145,6 +151,7 @@ def paint_clips(plan: ClipPlan, device: torch.device, *, negatives: bool) -> Cli
         background=as_bytes(F.avg_pool2d(scene, SUPERSAMPLE)),
         points=plan.points / SUPERSAMPLE,
         seen=plan.seen,
+        surface=None if surface is None else _with_first(surface).transpose(1, 2),
     )
 
 
@@ -158,6 +165,14 @@ def _painted(scene: Tensor, figures: Figures, light: Tensor, device: torch.devic
         how="tiles" if device.type == "cuda" else "cropped",
     )
     return as_bytes(pictures), mask
+
+
+def _surface(plan: ClipPlan, clip: int, device: torch.device) -> Tensor:
+    """One clip by places, uint8 [T + 1, 3, h, w]."""
+    figures = painted_by_place(plan.figures.each(lambda values: values[clip]), plan.places[clip])
+    height, width = plan.recipe.height * SUPERSAMPLE, plan.recipe.width * SUPERSAMPLE
+    light = even_light(1, device)[0]
+    return _painted(torch.zeros(3, height, width, device=device), figures, light, device)[0]
 
 
 def _with_first(frames: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class ClipSource:
         device: where clips are painted.
         start: number of the first batch to be handed out.
         workers: processes that prepare; 0 prepares here.
-        negatives: also draw negative poses.
+        negatives, surfaces: also draw these.
 
     A context manager, which ends the processes.
     """
@@ -50,9 +50,11 @@ class ClipSource:
         start: int = 0,
         workers: int = 0,
         negatives: bool = False,
+        surfaces: bool = False,
     ) -> None:
         self._recipes, self._first_seed, self._batch = recipes, first_seed, batch
-        self._bank, self._device, self._negatives = bank, device, negatives
+        self._bank, self._device = bank, device
+        self._also = {"negatives": negatives, "surfaces": surfaces}
         self.drawn = start
         self._ahead: deque[Future[bytes]] = deque()
         self._asked = start
@@ -88,14 +90,14 @@ class ClipSource:
                 self.recipe(number),
                 self._bank,
                 self._device,
-                negatives=self._negatives,
+                **self._also,
             )
         while len(self._ahead) < self._depth:
             seed, recipe = self._first_seed + self._asked, self.recipe(self._asked)
             self._ahead.append(self._pool.submit(_prepare, seed, self._batch, recipe, self._bank))
             self._asked += 1
         plan: ClipPlan = pickle.loads(self._ahead.popleft().result())
-        return paint_clips(plan, self._device, negatives=self._negatives)
+        return paint_clips(plan, self._device, **self._also)
 
     def batches(self, count: int) -> Iterator[Clips]:
         """The next ``count`` batches."""

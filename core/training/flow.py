@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from core.engine.models.embeddings import PATCH, unpatchify
 from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.rope import RopeTable
-from core.engine.models.transformer import SteadyDancerTransformer
+from core.engine.models.transformer import BlockRun, SteadyDancerTransformer
 from core.training import sizes
 from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe
@@ -25,7 +26,10 @@ class DiTTraining:
     the logistic of a normal number around ``logit_mean`` with spread ``logit_spread``. The loss counts 1,
     plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
     from the reference. A channel counts by how much it shows in pictures, to the power of ``visible``:
-    channels of fine detail have the largest errors and show least.
+    channels of fine detail have the largest errors and show least. After ``surface_after`` blocks a head that
+    is used in training alone says where on the body each place is (``core.training.surface``); its error
+    counts ``surface``, 0: no such head. With every checkpoint the error on
+    ``unseen`` clips is measured (``core.training.unseen``); 0: never.
     """
 
     seed: int = 2
@@ -47,7 +51,10 @@ class DiTTraining:
     moving_weight: float = 2.0
     changed_weight: float = 4.0
     visible: float = 0.75
+    surface: float = 0.0
+    surface_after: int = 2
     log_every: int = 100
+    unseen: int = 32
     recipe: ClipRecipe = field(
         default_factory=lambda: ClipRecipe(
             256, 256, sizes.FRAMES, misaligned=0.2, bridged=0.35, own=0.4, version=2
@@ -63,10 +70,13 @@ def flow_loss(
     settings: DiTTraining,
     rope: RopeTable | None = None,
     channels: Tensor | None = None,
+    head: SurfaceHead | None = None,
 ) -> Tensor:
     """Weighted mean squared error of the velocity, one random time a clip; ``rope`` as the model takes it.
 
-    ``channels`` [16] of mean 1 is how much each channel counts; None: all the same.
+    Args:
+        channels: [16] of mean 1, how much each channel counts; None: all the same.
+        head: adds its error on the surface.
     """
     count, device = len(batch), batch.video.device
     condition = choose_condition(batch, black, settings)
@@ -78,12 +88,50 @@ def flow_loss(
     s = sigma.view(-1, 1, 1, 1, 1)
     clean = batch.video.float()
     noise = torch.randn_like(clean)
-    velocity: Tensor = model((1 - s) * clean + s * noise, 1000 * sigma, **vars(given), rope=rope)
-    error = (velocity.float() - (noise - clean)).square()
+    tap = None if head is None else _Tap(settings.surface_after)
+    prepared = model.prepare(**vars(given), rope=rope)
+    velocity = model.velocity((1 - s) * clean + s * noise, 1000 * sigma, prepared, tap)
     weight = loss_weight(batch, settings)[:, None]
     if channels is not None:
-        error = error * channels.view(1, -1, 1, 1, 1)
-    return (error * weight).mean()
+        weight = weight * channels.view(1, -1, 1, 1, 1)
+    loss: Tensor = ((velocity.float() - (noise - clean)).square() * weight).mean()
+    if head is None or tap is None:
+        return loss
+    # The reference's tokens come first among those behind the video's.
+    surface = torch.cat([batch.surface, batch.surface[:, :, :1]], dim=2).float()
+    said: Tensor = head(tap.tokens, surface.shape[2:])
+    weight = torch.cat([weight, weight[:, :, :1]], dim=2)
+    return loss + settings.surface * ((said - surface).square() * weight).mean()
+
+
+class _Tap:
+    """Runs all blocks and keeps the tokens after the first ``blocks`` of them."""
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+        self.tokens = torch.empty(0)
+
+    def __call__(self, _e: Tensor, _e0: Tensor, tokens: Tensor, run: BlockRun) -> Tensor:
+        """As ``Around``."""
+        first = min(self._blocks, run.count)
+        self.tokens = run(tokens, 0, first)
+        return run(self.tokens, first, run.count)
+
+
+class SurfaceHead(nn.Module):
+    """Reads latents of the surface out of tokens on their way."""
+
+    def __init__(self, dim: int, channels: int) -> None:
+        super().__init__()
+        self.head = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, channels * PATCH * PATCH)
+        )
+
+    def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
+        """tokens [B, L, D], the first of which are a latent's of this size (T, h, w) -> [B, C, T, h, w]."""
+        grid = size[0], size[1] // PATCH, size[2] // PATCH
+        values = self.head(tokens[:, : grid[0] * grid[1] * grid[2]]).float()
+        return unpatchify(torch.unflatten(values, 1, grid))
 
 
 def draw_times(settings: DiTTraining, count: int, device: torch.device) -> Tensor:

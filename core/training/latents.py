@@ -25,7 +25,8 @@ class LatentPool:
 
     video, pose, negative, image: latents [N, 16, T, h, w] bf16 (image = reference, then mid-grey pictures);
     reference, first_pose: uint8 [N, 3, 128, 128]; text [N, 16, 64]; moving [N, T, h, w] bool (where the
-    person is in any of the frame's pictures, or was in the reference).
+    person is in any of the frame's pictures, or was in the reference); surface: latents of the person by
+    places, [N, 0] where they are not drawn.
     """
 
     video: Tensor
@@ -36,6 +37,7 @@ class LatentPool:
     first_pose: Tensor
     text: Tensor
     moving: Tensor
+    surface: Tensor
 
     def __len__(self) -> int:
         return len(self.video)
@@ -92,6 +94,7 @@ def encode_clips(clips: Clips, vae: VideoVAE) -> LatentPool:
         first_pose=_small(clips.pose[:, :, 0]),
         text=text.to(device, torch.bfloat16),
         moving=_moving(clips.mask),
+        surface=_surface(clips, vae),
     )
 
 
@@ -112,6 +115,12 @@ def _pictures(frames: Tensor) -> Tensor:
 def _small(pictures: Tensor) -> Tensor:
     small = F.interpolate(pictures.float(), (SMALL, SMALL), mode="bilinear", antialias=True)
     return small.round().clamp(0, 255).to(torch.uint8)
+
+
+def _surface(clips: Clips, vae: VideoVAE) -> Tensor:
+    if clips.surface is None:
+        return torch.zeros(len(clips.video), 0, device=clips.video.device)
+    return vae.encode(_pictures(clips.surface)).bfloat16()
 
 
 def _moving(mask: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ def narrowed(clips: Clips, width: int) -> Clips:
         video=cut(clips.video),
         pose=cut(clips.pose),
         negative=None if clips.negative is None else cut(clips.negative),
+        surface=None if clips.surface is None else cut(clips.surface),
         mask=cut(clips.mask),
         background=cut(clips.background),
         joints=moved(clips.joints),

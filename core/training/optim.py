@@ -8,7 +8,8 @@ together, which is what makes it cheap for a model of many small layers.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ class Ema:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._live = list(model.parameters())
+        self._live: list[Tensor] = list(model.parameters())
         self._names = [name for name, _ in model.named_parameters()]
         self._average = [p.detach().clone().float() for p in self._live]
 
@@ -126,6 +127,18 @@ class Ema:
     def state_dict(self) -> dict[str, Tensor]:
         """Averaged weights by name."""
         return dict(zip(self._names, self._average, strict=True))
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The model has its averaged weights meanwhile, in the same memory."""
+        with torch.no_grad():
+            own = [p.clone() for p in self._live]
+            torch._foreach_copy_(self._live, self._average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self._live, own)
 
     @torch.no_grad()
     def load(self, state: dict[str, Tensor]) -> None:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.engine.models.config import TransformerConfig
 from core.engine.models.mini import load_mini
@@ -31,17 +32,20 @@ from core.training.clip_latents import ClipStream, FreshPools, PoolSettings, ide
 from core.training.clock import Clock, Ending
 from core.training.command import ending, log, run, training_motion, training_parser
 from core.training.drawing import ClipSource
-from core.training.flow import DiTTraining, flow_loss
+from core.training.flow import DiTTraining, SurfaceHead, flow_loss
 from core.training.latents import LatentPool, black_latent, visibility
 from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
 from core.training.optim import Ema
 from core.training.replay import Replay
+from core.training.unseen import Unseen, draw_unseen, errors
 from core.training.vae_files import load_vae
 from core.training.warm_start import begin_with
 
 # Clips that say how much each channel shows.
 _SEEN = 4
+# Under this prefix a checkpoint keeps the head that is used in training alone.
+_HEAD = "surface."
 
 
 def first_model(
@@ -111,7 +115,7 @@ def train(
 
     Returns:
         The averaged weights and the record: step, seconds, drawn (draws of clips so far), finished, losses
-        (means of ``log_every`` steps).
+        (means of ``log_every`` steps), unseen (errors on unseen clips, with the step).
 
     Raises:
         BadCheckpoint: the checkpoint in ``out`` is damaged.
@@ -121,6 +125,7 @@ def train(
     progress: dict[str, Any] = (
         {"step": 0, "seconds": 0.0, "drawn": 0, "losses": []} if saved is None else saved[1]
     )
+    progress.setdefault("unseen", [])
     torch.manual_seed(settings.seed + progress["step"])
     clock = Clock(
         settings.steps, settings.seconds, piece_seconds, progress["step"], progress["seconds"], now, ends
@@ -131,30 +136,61 @@ def train(
     ema = Ema(model, settings.ema)
     if saved is not None:
         ema.load(named(saved[0], AVERAGED))
+    head = _surface_head(model, settings, {} if saved is None else saved[0])
     recipes = settings.pool.recipes(settings.recipe)
     source = ClipSource(
         recipes, settings.seed * 10_000_000, settings.pool.clips_a_draw, bank, device,
-        start=progress["drawn"], workers=workers, negatives=True,
+        start=progress["drawn"], workers=workers, negatives=True, surfaces=head is not None,
     )  # fmt: skip
     with source:
         identity = identity_of(vae, settings.recipe, settings.pool, bank is not None)
+        identity += "" if head is None else "-surfaces"
         stream = ClipStream(source, vae, device, settings.pool.columns)
         pools = FreshPools(stream, settings.pool, len(recipes), kept, identity)
         log(f"pool of {len(pools)} clips after {clock.seconds - progress['seconds']:.0f} s")
 
+        unseen = draw_unseen(vae, recipes[0], settings.unseen, device) if settings.unseen else None
+
         def save(step: int) -> None:
+            if unseen is not None:
+                progress["unseen"].append(_averaged_errors(model, ema, unseen, step))
             progress.update(step=step, seconds=clock.seconds, drawn=source.drawn, finished=clock.finished)
             progress.update(config=model.config.to_dict(), settings=asdict(settings))
             raw = {RAW + name: value for name, value in model.state_dict().items()}
-            checkpoint.save(out, raw | {AVERAGED + k: v for k, v in ema.state_dict().items()}, progress)
+            averaged = {AVERAGED + name: value for name, value in ema.state_dict().items()}
+            aside = {} if head is None else {_HEAD + k: v for k, v in head.state_dict().items()}
+            checkpoint.save(out, raw | averaged | aside, progress)
 
-        _run_steps(model, settings, vae, pools, ema, clock, progress["losses"], save)
+        _run_steps(model, head, settings, vae, pools, ema, clock, progress["losses"], save)
     save(clock.step)
     return ema.state_dict(), progress
 
 
+def _surface_head(
+    model: SteadyDancerTransformer, settings: DiTTraining, saved: dict[str, Tensor]
+) -> SurfaceHead | None:
+    """None where the settings want none; a run that had none so far begins with a new one."""
+    if not settings.surface:
+        return None
+    head = SurfaceHead(model.config.dim, model.config.out_dim).to(next(model.parameters()).device)
+    kept = named(saved, _HEAD) if any(name.startswith(_HEAD) for name in saved) else None
+    if kept is not None:
+        head.load_state_dict(kept)
+    return head
+
+
+def _averaged_errors(model: SteadyDancerTransformer, ema: Ema, unseen: Unseen, step: int) -> dict[str, float]:
+    """The step and the error of the averaged weights at each noise."""
+    eager = torch.compiler.set_stance("force_eager")  # no second compilation for a second
+    with ema.in_place(), eager if unseen.noise.is_cuda else nullcontext():
+        found = {str(noise): error for noise, error in errors(model, unseen).items()}
+    log(f"unseen clips, error by noise: {found}")
+    return {"step": step, **found}
+
+
 def _run_steps(
     model: SteadyDancerTransformer,
+    head: SurfaceHead | None,
     settings: DiTTraining,
     vae: MiniVAE,
     pools: FreshPools,
@@ -167,9 +203,10 @@ def _run_steps(
     device = pools.pools[0].video.device
     if device.type == "cuda":
         compile_parts(model)
-    updater = Updater(model, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
+    trained = model if head is None else nn.ModuleList([model, head])
+    updater = Updater(trained, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
     images = PatchImageEncoder(device)
-    replays = [step_on(pool, model, settings, vae, images, updater) for pool in pools.pools]
+    replays = [step_on(pool, model, settings, vae, images, updater, head) for pool in pools.pools]
     record = LossRecord(losses, settings.log_every)
     for step in clock.steps():
         pools.refresh(step)
@@ -189,6 +226,7 @@ def step_on(
     vae: MiniVAE,
     images: PatchImageEncoder,
     updater: Updater,
+    head: SurfaceHead | None = None,
 ) -> Replay:
     """A step on clips of one shape."""
     device, rope = pool.video.device, model.positions(pool.video[:1])
@@ -198,7 +236,7 @@ def step_on(
     def step() -> Tensor:
         batch = pool.random(settings.batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = flow_loss(model, batch, black, images, settings, rope, shown / shown.mean())
+            loss = flow_loss(model, batch, black, images, settings, rope, shown / shown.mean(), head)
         updater.descend(loss)
         return loss.detach()
 
@@ -227,6 +265,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--muon-lr", type=float, default=DiTTraining.muon_lr)
     parser.add_argument("--adam-lr", type=float, default=DiTTraining.adam_lr)
+    parser.add_argument(
+        "--surface",
+        type=float,
+        default=DiTTraining.surface,
+        help="how much places on the body count",
+    )
+    parser.add_argument("--shift", type=float, default=DiTTraining.shift, help="more noise the larger it is")
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
     parser.add_argument("--keep-clips", type=Path, help="folder where encoded clips outlive the piece")
@@ -248,6 +293,8 @@ def main(arguments: list[str] | None = None) -> int:
         batch=options.batch,
         muon_lr=options.muon_lr,
         adam_lr=options.adam_lr,
+        shift=options.shift,
+        surface=options.surface,
     )
 
     def work() -> None:

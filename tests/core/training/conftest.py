@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from training_runs import CPU, TINY_VAE, VAERun
 
-from core.training import drawing, vae_scores
+from core.training import drawing, unseen, vae_scores
 from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe, Clips, make_clips
 from core.training.flow import DiTTraining
@@ -62,7 +62,7 @@ def drawn_once() -> Iterator[None]:
         return copy.deepcopy(kept[key])
 
     with pytest.MonkeyPatch.context() as patched:
-        for module in (drawing, vae_scores):
+        for module in (drawing, vae_scores, unseen):
             patched.setattr(module, "make_clips", remembered)
         yield
 
@@ -95,6 +95,7 @@ def dit_settings() -> DiTTraining:
         muon_lr=0.1,
         adam_lr=0.05,
         visible=0.0,
+        unseen=2,
         log_every=8,
         recipe=ClipRecipe(64, 64, 9),
     )

@@ -77,6 +77,11 @@ def test_averaged_weights_follow_and_continue() -> None:
     other.load(ema.state_dict())
     assert other.state_dict()["weight"].item() == pytest.approx(0.95)
     assert model.weight.item() == 1
+    memory = model.weight.data_ptr()
+    with ema.in_place():
+        assert model.weight.item() == pytest.approx(0.95)
+        assert model.weight.data_ptr() == memory
+    assert model.weight.item() == 1
 
 
 def test_a_rate_in_a_tensor_does_what_a_number_does_and_can_be_changed() -> None:

@@ -27,7 +27,7 @@ from core.training.clip_latents import ClipStream, FreshPools, identity_of
 from core.training.clips import Clips, make_clips
 from core.training.drawing import ClipSource
 from core.training.export import export
-from core.training.flow import DiTTraining, choose_condition, draw_times, flow_loss, loss_weight
+from core.training.flow import DiTTraining, SurfaceHead, choose_condition, draw_times, flow_loss, loss_weight
 from core.training.latents import LatentPool, black_latent
 from core.training.train_dit import few_frames, first_model, train
 from core.training.vae_files import load_vae
@@ -247,6 +247,70 @@ def test_a_wider_model_begins_with_a_folder_s_weights(tmp_path: Path, vae: MiniV
     stacked = mine["time_projection.1.weight"].view(6, 72, 72)[:, :48, :48]
     assert (stacked - theirs["time_projection.1.weight"].view(6, 48, 48)).abs().max() < 0.01
     assert model.blocks[0].ffn[0].weight.requires_grad
+
+
+def test_blocks_beyond_those_of_a_folder_begin_by_adding_nothing(tmp_path: Path, vae: MiniVAE) -> None:
+    old = tiny_transformer()
+    write_mini(tmp_path / "model", old, vae, area=64 * 64, frames=9, about={})
+    deeper = first_model(tmp_path / "model", 1, replace(old.config, num_layers=2))
+    same = first_model(tmp_path / "model", 1)
+    torch.manual_seed(2)
+    x, t = torch.randn(1, 16, 3, 4, 4), torch.tensor([500.0])
+    given = [torch.randn(1, n, *size) for n, size in ((16, (3, 4, 4)), (20, (3, 4, 4)), (36, (1, 4, 4)))]
+    clip = torch.randn(1, 257, old.config.clip_dim)
+    inputs = (x, t, torch.randn(1, 4, old.config.text_dim), *given, given[2], clip, clip)
+    torch.testing.assert_close(deeper(*inputs), same(*inputs))
+    deeper(*inputs).square().mean().backward()
+    assert deeper.blocks[1].ffn[-1].weight.grad.abs().max() > 0
+
+
+@pytest.fixture(scope="module")
+def with_surface(dit_settings: DiTTraining) -> DiTTraining:
+    return replace(dit_settings, surface=1.0, steps=24, recipe=replace(dit_settings.recipe, version=2))
+
+
+def test_a_head_learns_the_surface_and_is_kept_aside(
+    vae: MiniVAE, with_surface: DiTTraining, tmp_path: Path
+) -> None:
+    model, now = tiny_transformer(), counted_seconds()
+    _, record = train(with_surface, model, vae, tmp_path / "dit", None, CPU, math.inf, now)
+    assert record["losses"][-1] < 0.95 * record["losses"][0]
+    assert [found["step"] for found in record["unseen"]] == [24]
+    saved = checkpoint.load(tmp_path / "dit")
+    assert saved is not None
+    kept = named(saved[0], "surface.")
+    assert kept["head.3.weight"].shape == (64, 48)
+
+    over = replace(with_surface, steps=record["step"])
+    train(over, tiny_transformer(), vae, tmp_path / "dit", None, CPU, math.inf)
+    again = checkpoint.load(tmp_path / "dit")
+    assert again is not None
+    assert all(torch.equal(value, named(again[0], "surface.")[name]) for name, value in kept.items())
+
+
+def test_the_surface_s_error_is_added_and_moves_only_the_first_blocks(
+    vae: MiniVAE, with_surface: DiTTraining
+) -> None:
+    recipes = with_surface.pool.recipes(with_surface.recipe)
+    source = ClipSource(recipes, 0, 2, None, CPU, negatives=True, surfaces=True)
+    pool = ClipStream(source, vae, CPU).next()
+    assert pool.surface.shape == pool.video.shape
+    torch.manual_seed(3)
+    model = SteadyDancerTransformer(replace(tiny_transformer().config, num_layers=3))
+    head, black, images = SurfaceHead(48, 16), black_latent(vae, pool, 9), PatchImageEncoder()
+
+    def loss(surface: float, head: SurfaceHead | None) -> Tensor:
+        torch.manual_seed(7)
+        return flow_loss(model, pool, black, images, replace(with_surface, surface=surface), head=head)
+
+    plain, some = loss(0.0, None), loss(1.0, head)
+    torch.testing.assert_close(loss(0.0, head), plain)
+    torch.testing.assert_close(loss(2.0, head) - plain, 2 * (some - plain))
+    weights = [block.ffn[0].weight for block in model.blocks]
+    gradients = torch.autograd.grad(some - plain, weights)
+    assert gradients[0].abs().max() > 0
+    assert gradients[1].abs().max() > 0
+    assert gradients[2].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("times", ["shift", "logit"])
