@@ -1,8 +1,8 @@
 """On a GPU, recorded training steps learn what launched ones do, and how long they take.
 
-``python tests/gpu/training_on_gpu.py [vae] [sharp] [dit]``: each training at its real sizes on random clips,
-the same seeds with and without recording. Rows: mean loss of the last quarter of the steps both ways, and
-milliseconds a step. Exit code 1 where the losses differ by more than 3 %.
+``python tests/gpu/training_on_gpu.py [NAME ...]`` (vae, sharp, dit, dit32, surface, square): each training at
+its real sizes on random clips, the same seeds with and without recording. Rows: mean loss of the last quarter
+of the steps both ways, and milliseconds a step. Exit code 1 where the losses differ by more than 3 %.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.engine.models.mini_encoders import PatchImageEncoder
 from core.engine.models.mini_vae import MiniVAE
 from core.training import replay, sizes, train_dit, train_vae
 from core.training.clock import Clock
-from core.training.flow import DiTTraining
+from core.training.flow import DiTTraining, SurfaceHead
 from core.training.latents import LatentPool
 from core.training.loop import Updater
 from core.training.replay import Replay
@@ -62,9 +62,10 @@ def sharp_step(pool: Pool, clock: Clock) -> Step:
     return _scheduled(Replay(lambda: work.step(1.0, *cut(pool, settings.crops), 3), DEVICE), work.schedule)
 
 
-def dit_step(batch: int, width: int, clock: Clock) -> Step:
+def dit_step(batch: int, width: int, clock: Clock, surface: float = 0.0) -> Step:
     """As in train_dit."""
-    settings, model = DiTTraining(batch=batch), first_model(None, 2, sizes.transformer()).to(DEVICE).train()
+    settings = DiTTraining(batch=batch, surface=surface)
+    model = first_model(None, 2, sizes.transformer()).to(DEVICE).train()
     vae = MiniVAE(sizes.VAE).to(DEVICE).eval()
     compile_parts(model)
 
@@ -77,9 +78,11 @@ def dit_step(batch: int, width: int, clock: Clock) -> Step:
     pool = LatentPool(
         *(latents() for _ in range(4)), small(), small(),
         torch.randn(192, 16, 64, device=DEVICE).bfloat16(), latents()[:, 0] > 1,
+        latents(),
     )  # fmt: skip
-    updater = Updater(model, (3e-3, 2e-3), 0.98, 0.4, clock)
-    recorded = train_dit.step_on(pool, model, settings, vae, PatchImageEncoder(DEVICE), updater)
+    head = SurfaceHead(model.config.dim, 16).to(DEVICE) if surface else None
+    updater = Updater(model if head is None else nn.ModuleList([model, head]), (3e-3, 2e-3), 0.98, 0.4, clock)
+    recorded = train_dit.step_on(pool, model, settings, vae, PatchImageEncoder(DEVICE), updater, head)
     return _scheduled(recorded, updater.schedule)
 
 
@@ -122,6 +125,7 @@ def main(names: list[str]) -> int:
     rows |= {
         "dit": lambda clock: dit_step(16, 18, clock),
         "dit32": lambda clock: dit_step(32, 18, clock),
+        "surface": lambda clock: dit_step(16, 18, clock, 0.5),
         "square": lambda clock: dit_step(16, 32, clock),
     }
     wrong = 0
