@@ -17,6 +17,9 @@ from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe
 from core.training.latents import LatentPool, changed, conditions_of
 
+# Levels of noise from which a velocity towards a clip is asked for after own steps.
+_LEAST = 0.02
+
 
 @dataclass(frozen=True)
 class DiTTraining:
@@ -26,10 +29,11 @@ class DiTTraining:
     the logistic of a normal number around ``logit_mean`` with spread ``logit_spread``. The loss counts 1,
     plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
     from the reference. A channel counts by how much it shows in pictures, to the power of ``visible``:
-    channels of fine detail have the largest errors and show least. After ``surface_after`` blocks a head that
-    is used in training alone says where on the body each place is (``core.training.surface``); its error
-    counts ``surface``, 0: no such head. With every checkpoint the error on
-    ``unseen`` clips is measured (``core.training.unseen``); 0: never.
+    channels of fine detail have the largest errors and show least. The share ``rolled`` of a batch gets its
+    noise as in a render, by the model's own steps. After ``surface_after`` blocks a head that is used in
+    training alone says where on the body each place is (``core.training.surface``); its error counts
+    ``surface``, 0: no such head. With every checkpoint the error on ``unseen`` clips is measured
+    (``core.training.unseen``); 0: never.
     """
 
     seed: int = 2
@@ -51,6 +55,7 @@ class DiTTraining:
     moving_weight: float = 2.0
     changed_weight: float = 4.0
     visible: float = 0.75
+    rolled: float = 0.0
     surface: float = 0.0
     surface_after: int = 2
     log_every: int = 100
@@ -88,13 +93,24 @@ def flow_loss(
     s = sigma.view(-1, 1, 1, 1, 1)
     clean = batch.video.float()
     noise = torch.randn_like(clean)
+    noisy = (1 - s) * clean + s * noise
+    rolled = round(settings.rolled * count)
+    if rolled:
+        parts = {name: value[:rolled] for name, value in vars(given).items()}
+        own = _rolled(model, noise[:rolled], sigma[:rolled], parts, rope)
+        noisy = torch.cat([own, noisy[rolled:]])
     tap = None if head is None else _Tap(settings.surface_after)
     prepared = model.prepare(**vars(given), rope=rope)
-    velocity = model.velocity((1 - s) * clean + s * noise, 1000 * sigma, prepared, tap)
+    velocity = model.velocity(noisy, 1000 * sigma, prepared, tap)
     weight = loss_weight(batch, settings)[:, None]
     if channels is not None:
         weight = weight * channels.view(1, -1, 1, 1, 1)
-    loss: Tensor = ((velocity.float() - (noise - clean)).square() * weight).mean()
+    target = noise - clean
+    if rolled:
+        # From where its steps led the model; as errors of the clip, since velocities would have no limit.
+        target[:rolled] = (own - clean[:rolled]) / s[:rolled].clamp_min(_LEAST)
+        weight = torch.cat([weight[:rolled] * s[:rolled].square(), weight[rolled:]])
+    loss: Tensor = ((velocity.float() - target).square() * weight).mean()
     if head is None or tap is None:
         return loss
     # The reference's tokens come first among those behind the video's.
@@ -102,6 +118,23 @@ def flow_loss(
     said: Tensor = head(tap.tokens, surface.shape[2:])
     weight = torch.cat([weight, weight[:, :, :1]], dim=2)
     return loss + settings.surface * ((said - surface).square() * weight).mean()
+
+
+@torch.no_grad()
+def _rolled(
+    model: SteadyDancerTransformer,
+    noise: Tensor,
+    sigma: Tensor,
+    given: dict[str, Tensor],
+    rope: RopeTable | None,
+) -> Tensor:
+    """Where two of the model's steps lead from pure noise to ``sigma`` [B], by way of a random level."""
+    middle = sigma + (1 - sigma) * torch.rand_like(sigma)
+    at, x = torch.ones_like(sigma), noise
+    for level in (middle, sigma):
+        velocity = model(x, 1000 * at, **given, rope=rope).float()
+        x, at = x + (level - at).view(-1, 1, 1, 1, 1) * velocity, level
+    return x
 
 
 class _Tap:

@@ -38,7 +38,7 @@ from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
 from core.training.optim import Ema
 from core.training.replay import Replay
-from core.training.unseen import Unseen, draw_unseen, errors
+from core.training.unseen import Unseen, draw_unseen, errors, rendered_error
 from core.training.vae_files import load_vae
 from core.training.warm_start import begin_with
 
@@ -184,6 +184,7 @@ def _averaged_errors(model: SteadyDancerTransformer, ema: Ema, unseen: Unseen, s
     eager = torch.compiler.set_stance("force_eager")  # no second compilation for a second
     with ema.in_place(), eager if unseen.noise.is_cuda else nullcontext():
         found = {str(noise): error for noise, error in errors(model, unseen).items()}
+        found["rendered"] = rendered_error(model, unseen)
     log(f"unseen clips, error by noise: {found}")
     return {"step": step, **found}
 
@@ -271,6 +272,9 @@ def main(arguments: list[str] | None = None) -> int:
         default=DiTTraining.surface,
         help="how much places on the body count",
     )
+    parser.add_argument(
+        "--rolled", type=float, default=DiTTraining.rolled, help="share of clips noisy by own steps"
+    )
     parser.add_argument("--shift", type=float, default=DiTTraining.shift, help="more noise the larger it is")
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
@@ -295,6 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
         adam_lr=options.adam_lr,
         shift=options.shift,
         surface=options.surface,
+        rolled=options.rolled,
     )
 
     def work() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from training_runs import CPU, VAERun
 
 from core.engine.models.mini import read_config, transformer_config, write_mini
@@ -30,6 +30,7 @@ from core.training.export import export
 from core.training.flow import DiTTraining, SurfaceHead, choose_condition, draw_times, flow_loss, loss_weight
 from core.training.latents import LatentPool, black_latent
 from core.training.train_dit import few_frames, first_model, train
+from core.training.unseen import NOISES
 from core.training.vae_files import load_vae
 
 
@@ -276,6 +277,7 @@ def test_a_head_learns_the_surface_and_is_kept_aside(
     _, record = train(with_surface, model, vae, tmp_path / "dit", None, CPU, math.inf, now)
     assert record["losses"][-1] < 0.95 * record["losses"][0]
     assert [found["step"] for found in record["unseen"]] == [24]
+    assert set(record["unseen"][0]) == {"step", "rendered", *map(str, NOISES)}
     saved = checkpoint.load(tmp_path / "dit")
     assert saved is not None
     kept = named(saved[0], "surface.")
@@ -311,6 +313,54 @@ def test_the_surface_s_error_is_added_and_moves_only_the_first_blocks(
     assert gradients[0].abs().max() > 0
     assert gradients[1].abs().max() > 0
     assert gradients[2].abs().max() < 1e-5
+
+
+class Repeats(SteadyDancerTransformer):
+    """Sees the same clip in everything, and notes what it is shown; of clips it was told, it knows them."""
+
+    def __init__(self, seen: Tensor) -> None:
+        super().__init__(transformer_config(dim=48, num_heads=2, num_layers=1, ffn_dim=64))
+        self.seen, self.shown = seen, []  # type: ignore[var-annotated]
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def velocity(self, x: Tensor, t: Tensor, *_: Any, **__: Any) -> Tensor:
+        self.shown.append((x, t / 1000))
+        return (x - self.seen[: len(x)]) / (t.view(-1, 1, 1, 1, 1) / 1000) + self.unused
+
+
+def test_rolled_clips_are_noisy_by_the_model_s_own_steps(
+    vae: MiniVAE, pool: LatentPool, dit_settings: DiTTraining
+) -> None:
+    batch, black, images = (
+        pool.take(torch.tensor([0, 1, 0, 1])),
+        black_latent(vae, pool, 9),
+        PatchImageEncoder(),
+    )
+    other = torch.zeros_like(batch.video, dtype=torch.float32)
+    for seen, wrong in ((batch.video.float(), False), (other, True)):
+        model = Repeats(seen)
+        torch.manual_seed(4)
+        loss = flow_loss(model, batch, black, images, replace(dit_settings, rolled=0.5))
+        (first, start), (_, middle), (asked, level) = model.shown
+        assert (len(first), len(asked)) == (2, 4)
+        assert start.tolist() == [1, 1]
+        assert (level[:2] <= middle).all()
+        # The noise that the first steps began with is still there, with what the model sees under it.
+        s = level.view(-1, 1, 1, 1, 1)
+        torch.testing.assert_close(asked[:2], (1 - s[:2]) * seen[:2] + s[:2] * first, atol=1e-4, rtol=1e-4)
+        clean = (asked - (1 - s) * batch.video.float()) / s
+        assert clean[2:].std() == pytest.approx(1, abs=0.1)
+        assert (loss.item() > 0.1) == wrong
+        loss.backward()  # type: ignore[no-untyped-call]
+    # An error counts as that of the clip: 1 where it is repeated by nothing, whatever the noise.
+    alone = flow_loss(
+        Repeats(other),
+        batch,
+        black,
+        images,
+        replace(dit_settings, rolled=1.0, moving_weight=0.0, changed_weight=0.0),
+    )
+    assert alone.item() == pytest.approx(batch.video.float().square().mean().item(), rel=1e-3)
 
 
 @pytest.mark.parametrize("times", ["shift", "logit"])

@@ -13,7 +13,7 @@ from training_runs import CPU, VAERun
 from core.engine.models.mini import transformer_config, write_mini
 from core.engine.models.transformer import SteadyDancerTransformer
 from core.training.clips import ClipRecipe
-from core.training.unseen import NOISES, Unseen, draw_unseen, errors, main
+from core.training.unseen import NOISES, Unseen, draw_unseen, errors, main, rendered_error
 from core.training.vae_files import load_vae
 
 
@@ -41,6 +41,14 @@ def test_the_truth_has_no_error_and_the_reference_has_one(unseen: Unseen) -> Non
     half = video.float() / 2 + model.seen / 2
     model.seen = half
     assert errors(model, unseen, (0.5,))[0.5] == pytest.approx(0.25, rel=1e-3)
+
+
+def test_a_render_ends_at_what_the_model_sees(unseen: Unseen) -> None:
+    model, video = Known(transformer_config(dim=48, num_heads=2, num_layers=1, ffn_dim=64)), unseen.pool.video
+    model.seen = video.float()
+    assert rendered_error(model, unseen) < 1e-4
+    model.seen = video[:, :, :1].expand_as(video).float()
+    assert rendered_error(model, unseen) == pytest.approx(1, rel=1e-3)
 
 
 def test_only_where_the_person_is_and_only_after_the_reference(unseen: Unseen) -> None:
@@ -72,5 +80,6 @@ def test_the_command_prints_a_line_for_each_noise(
     write_mini(tmp_path, model, load_vae(vae_run.folder, CPU), area=64 * 64, frames=9, about={})
     assert main(["--model", str(tmp_path), "--clips", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == [f"{noise:.2f}" for noise in NOISES]
-    assert all(float(line.split()[2]) > 0 for line in lines)
+    assert [line.split()[1] for line in lines[:-1]] == [f"{noise:.2f}" for noise in NOISES]
+    assert lines[-1].startswith("rendered ")
+    assert all(float(line.split()[-1]) > 0 for line in lines)
