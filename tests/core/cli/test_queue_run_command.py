@@ -222,6 +222,14 @@ def test_a_closed_terminal_is_like_ctrl_c_unless_it_is_to_be_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """What runs behind a shell's ``&`` begins with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Busy(Asked):
     """A runner with news without end, in the midst of which somebody presses Ctrl-C."""
 
@@ -248,6 +256,7 @@ class Busy(Asked):
         self._asked.set()
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_ctrl_c_pauses_whatever_is_being_done_just_then() -> None:
     with Queue() as queue:
