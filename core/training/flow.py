@@ -30,10 +30,10 @@ class DiTTraining:
     plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
     from the reference. A channel counts by how much it shows in pictures, to the power of ``visible``:
     channels of fine detail have the largest errors and show least. The share ``rolled`` of a batch gets its
-    noise as in a render, by the model's own steps. After ``surface_after`` blocks a head that is used in
-    training alone says where on the body each place is (``core.training.surface``); its error counts
-    ``surface``, 0: no such head. With every checkpoint the error on ``unseen`` clips is measured
-    (``core.training.unseen``); 0: never.
+    noise as in a render, by the model's own steps, unless it is less than ``rolled_above``. After
+    ``surface_after`` blocks a head that is used in training alone says where on the body each place is
+    (``core.training.surface``); its error counts ``surface``, 0: no such head. With every checkpoint the
+    error on ``unseen`` clips is measured (``core.training.unseen``); 0: never.
     """
 
     seed: int = 2
@@ -56,6 +56,7 @@ class DiTTraining:
     changed_weight: float = 4.0
     visible: float = 0.75
     rolled: float = 0.0
+    rolled_above: float = 0.0
     surface: float = 0.0
     surface_after: int = 2
     log_every: int = 100
@@ -95,21 +96,21 @@ def flow_loss(
     noise = torch.randn_like(clean)
     noisy = (1 - s) * clean + s * noise
     rolled = round(settings.rolled * count)
+    own = torch.arange(count, device=device) < rolled
+    own = (own & (sigma > settings.rolled_above)).view(-1, 1, 1, 1, 1)
     if rolled:
         parts = {name: value[:rolled] for name, value in vars(given).items()}
-        own = _rolled(model, noise[:rolled], sigma[:rolled], parts, rope)
-        noisy = torch.cat([own, noisy[rolled:]])
+        led = _rolled(model, noise[:rolled], sigma[:rolled], parts, rope)
+        noisy = torch.where(own, torch.cat([led, noisy[rolled:]]), noisy)
     tap = None if head is None else _Tap(settings.surface_after)
     prepared = model.prepare(**vars(given), rope=rope)
     velocity = model.velocity(noisy, 1000 * sigma, prepared, tap)
     weight = loss_weight(batch, settings)[:, None]
     if channels is not None:
         weight = weight * channels.view(1, -1, 1, 1, 1)
-    target = noise - clean
-    if rolled:
-        # From where its steps led the model; as errors of the clip, since velocities would have no limit.
-        target[:rolled] = (own - clean[:rolled]) / s[:rolled].clamp_min(_LEAST)
-        weight = torch.cat([weight[:rolled] * s[:rolled].square(), weight[rolled:]])
+    # From where its steps led the model; as errors of the clip, since velocities would have no limit.
+    target = torch.where(own, (noisy - clean) / s.clamp_min(_LEAST), noise - clean)
+    weight = torch.where(own, weight * s.square(), weight)
     loss: Tensor = ((velocity.float() - target).square() * weight).mean()
     if head is None or tap is None:
         return loss

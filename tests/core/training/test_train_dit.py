@@ -363,6 +363,24 @@ def test_rolled_clips_are_noisy_by_the_model_s_own_steps(
     assert alone.item() == pytest.approx(batch.video.float().square().mean().item(), rel=1e-3)
 
 
+def test_clips_of_little_noise_are_not_rolled(
+    vae: MiniVAE, pool: LatentPool, dit_settings: DiTTraining
+) -> None:
+    batch = pool.take(torch.arange(24) % len(pool))
+    seen = torch.zeros_like(batch.video, dtype=torch.float32)
+    model = Repeats(seen)
+    torch.manual_seed(6)
+    settings = replace(dit_settings, rolled=1.0, rolled_above=0.6)
+    flow_loss(model, batch, black_latent(vae, pool, 9), PatchImageEncoder(), settings)
+    (first, _), _, (asked, level) = model.shown
+    s = level.view(-1, 1, 1, 1, 1)
+    led, true = s * first, (1 - s) * batch.video.float() + s * first
+    low = level <= 0.6
+    assert 0 < low.sum() < len(low)
+    torch.testing.assert_close(asked[low], true[low], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(asked[~low], led[~low], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("times", ["shift", "logit"])
 def test_times_lie_between_none_and_all_noise(times: Any, dit_settings: DiTTraining) -> None:
     torch.manual_seed(3)
