@@ -15,6 +15,7 @@ from core.engine.models.transformer import BlockRun, SteadyDancerTransformer
 from core.training import sizes
 from core.training.clip_latents import PoolSettings
 from core.training.clips import ClipRecipe
+from core.training.guide import Guide
 from core.training.latents import LatentPool, changed, conditions_of
 
 # Levels of noise from which a velocity towards a clip is asked for after own steps.
@@ -30,10 +31,12 @@ class DiTTraining:
     plus ``moving_weight`` where the person is or was, plus up to ``changed_weight`` by how far a place is
     from the reference. A channel counts by how much it shows in pictures, to the power of ``visible``:
     channels of fine detail have the largest errors and show least. The share ``rolled`` of a batch gets its
-    noise as in a render, by the model's own steps, unless it is less than ``rolled_above``. After
-    ``surface_after`` blocks a head that is used in training alone says where on the body each place is
-    (``core.training.surface``); its error counts ``surface``, 0: no such head. With every checkpoint the
-    error on ``unseen`` clips is measured (``core.training.unseen``); 0: never.
+    noise as in a render, by the model's own steps, unless it is less than ``rolled_above``. ``guided``:
+    velocities are learned as condition guidance of this strength would have them
+    (``core.training.guide``); 1: plain. After ``surface_after`` blocks a head that is used in training
+    alone says where on the body each place is (``core.training.surface``); its error counts ``surface``,
+    0: no such head. With every checkpoint the error on ``unseen`` clips is measured
+    (``core.training.unseen``); 0: never.
     """
 
     seed: int = 2
@@ -57,6 +60,7 @@ class DiTTraining:
     visible: float = 0.75
     rolled: float = 0.0
     rolled_above: float = 0.0
+    guided: float = 1.0
     surface: float = 0.0
     surface_after: int = 2
     log_every: int = 100
@@ -77,12 +81,14 @@ def flow_loss(
     rope: RopeTable | None = None,
     channels: Tensor | None = None,
     head: SurfaceHead | None = None,
+    guide: Guide | None = None,
 ) -> Tensor:
     """Weighted mean squared error of the velocity, one random time a clip; ``rope`` as the model takes it.
 
     Args:
         channels: [16] of mean 1, how much each channel counts; None: all the same.
         head: adds its error on the surface.
+        guide: says how velocities are guided.
     """
     count, device = len(batch), batch.video.device
     condition = choose_condition(batch, black, settings)
@@ -110,6 +116,8 @@ def flow_loss(
         weight = weight * channels.view(1, -1, 1, 1, 1)
     # From where its steps led the model; as errors of the clip, since velocities would have no limit.
     target = torch.where(own, (noisy - clean) / s.clamp_min(_LEAST), noise - clean)
+    if guide is not None:
+        target = target + guide(noisy, sigma, given, black, rope)
     weight = torch.where(own, weight * s.square(), weight)
     loss: Tensor = ((velocity.float() - target).square() * weight).mean()
     if head is None or tap is None:

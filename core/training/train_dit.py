@@ -34,6 +34,7 @@ from core.training.clock import Clock, Ending
 from core.training.command import ending, log, run, training_motion, training_parser
 from core.training.drawing import ClipSource
 from core.training.flow import DiTTraining, SurfaceHead, flow_loss
+from core.training.guide import Guide
 from core.training.latents import LatentPool, black_latent, visibility
 from core.training.loop import LossRecord, Updater
 from core.training.motion_bank import Bank
@@ -112,6 +113,7 @@ def train(
     ends: Ending = "run",
     workers: int = 0,
     kept: Path | None = None,
+    guide: Guide | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """One piece of a run; leaves a checkpoint in ``out``.
 
@@ -127,6 +129,7 @@ def train(
         ends: see ``Clock``.
         workers: processes that prepare clips.
         kept: folder where encoded clips outlive the piece.
+        guide: how velocities are guided; its transformer lies on ``device``.
 
     Returns:
         The averaged weights and the record: step, seconds, drawn (draws of clips so far), finished, losses
@@ -177,7 +180,7 @@ def train(
             checkpoint.save(out, raw | averaged | aside, progress)
 
         with attention_of(device):
-            _run_steps(model, head, settings, vae, pools, ema, clock, progress["losses"], save)
+            _run_steps(model, head, settings, vae, pools, ema, clock, progress["losses"], save, guide)
     save(clock.step)
     return ema.state_dict(), progress
 
@@ -215,15 +218,18 @@ def _run_steps(
     clock: Clock,
     losses: list[float],
     save: Callable[[int], None],
+    guide: Guide | None,
 ) -> None:
     """The steps of one piece, with a checkpoint every ``save_every`` steps."""
     device = pools.pools[0].video.device
     if device.type == "cuda":
         compile_parts(model)
+        if guide is not None:
+            compile_parts(guide.model)
     trained = model if head is None else nn.ModuleList([model, head])
     updater = Updater(trained, (settings.muon_lr, settings.adam_lr), 0.98, 0.4, clock)
     images = PatchImageEncoder(device)
-    replays = [step_on(pool, model, settings, vae, images, updater, head) for pool in pools.pools]
+    replays = [step_on(pool, model, settings, vae, images, updater, head, guide) for pool in pools.pools]
     record = LossRecord(losses, settings.log_every)
     for step in clock.steps():
         pools.refresh(step)
@@ -244,6 +250,7 @@ def step_on(
     images: PatchImageEncoder,
     updater: Updater,
     head: SurfaceHead | None = None,
+    guide: Guide | None = None,
 ) -> Replay:
     """A step on clips of one shape."""
     device, rope = pool.video.device, model.positions(pool.video[:1])
@@ -253,11 +260,20 @@ def step_on(
     def step() -> Tensor:
         batch = pool.random(settings.batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = flow_loss(model, batch, black, images, settings, rope, shown / shown.mean(), head)
+            loss = flow_loss(model, batch, black, images, settings, rope, shown / shown.mean(), head, guide)
         updater.descend(loss)
         return loss.detach()
 
     return Replay(step, device)
+
+
+def guide_of(folder: Path | None, strength: float, device: torch.device) -> Guide | None:
+    """The guide of a model folder; None without one."""
+    if folder is None:
+        return None
+    transformer = load_mini(folder, device).transformer
+    assert isinstance(transformer, SteadyDancerTransformer)
+    return Guide(transformer, strength)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -294,6 +310,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--rolled-above", type=float, default=DiTTraining.rolled_above, help="only where more noise is left"
     )
+    parser.add_argument(
+        "--guided", type=float, default=DiTTraining.guided, help="condition guidance that is learned"
+    )
+    parser.add_argument("--guide", type=Path, help="model folder that says what guidance adds")
     parser.add_argument("--shift", type=float, default=DiTTraining.shift, help="more noise the larger it is")
     parser.add_argument("--clips", type=int, default=PoolSettings.clips, help="encoded clips in memory")
     parser.add_argument("--batch", type=int, default=DiTTraining.batch)
@@ -301,6 +321,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.columns % 16 or not 0 <= options.columns <= options.side:
         parser.error(f"--columns {options.columns}: a multiple of 16 up to the side, {options.side}")
+    if (options.guided != 1) != (options.guide is not None):
+        parser.error("--guided and --guide: one needs the other")
     ratios = (1.0,) if options.square else PoolSettings.ratios
     pool = PoolSettings(
         options.clips,
@@ -320,6 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
         surface=options.surface,
         rolled=options.rolled,
         rolled_above=options.rolled_above,
+        guided=options.guided,
     )
 
     def work() -> None:
@@ -329,6 +352,7 @@ def main(arguments: list[str] | None = None) -> int:
         _, record = train(
             settings, model, vae, options.out, bank, options.device, options.piece_seconds, ends=ends,
             workers=options.workers, kept=options.keep_clips,
+            guide=guide_of(options.guide, options.guided, options.device),
         )  # fmt: skip
         log(f"done: {record['step']} steps, {record['seconds']:.0f} s, settings {asdict(settings)}")
 

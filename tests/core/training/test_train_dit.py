@@ -28,7 +28,8 @@ from core.training.clips import Clips, make_clips
 from core.training.drawing import ClipSource
 from core.training.export import export
 from core.training.flow import DiTTraining, SurfaceHead, choose_condition, draw_times, flow_loss, loss_weight
-from core.training.latents import LatentPool, black_latent
+from core.training.guide import Guide
+from core.training.latents import LatentPool, black_latent, conditions_of
 from core.training.train_dit import few_frames, first_model, train
 from core.training.unseen import NOISES
 from core.training.vae_files import load_vae
@@ -326,6 +327,40 @@ class Repeats(SteadyDancerTransformer):
     def velocity(self, x: Tensor, t: Tensor, *_: Any, **__: Any) -> Tensor:
         self.shown.append((x, t / 1000))
         return (x - self.seen[: len(x)]) / (t.view(-1, 1, 1, 1, 1) / 1000) + self.unused
+
+
+class Told(SteadyDancerTransformer):
+    """Its velocity is the mean of the skeletons' latents, whatever is noisy."""
+
+    def __init__(self) -> None:
+        super().__init__(transformer_config(dim=48, num_heads=2, num_layers=1, ffn_dim=64))
+
+    def forward(self, x: Tensor, *_: Any, condition: Tensor, **__: Any) -> Tensor:
+        return condition.mean(dim=(1, 2, 3, 4), keepdim=True).expand_as(x)
+
+
+def test_a_guide_adds_what_guidance_of_its_strength_would(
+    vae: MiniVAE, pool: LatentPool, dit_settings: DiTTraining
+) -> None:
+    batch, black, images = pool.take(torch.tensor([0, 1])), black_latent(vae, pool, 9), PatchImageEncoder()
+    guide = Guide(Told(), 3.0)
+    sigma, clean = torch.tensor([0.5, 0.9]), batch.video.float()
+    means = batch.pose.float().mean(dim=(1, 2, 3, 4)) - black.float().mean()
+    assert means.abs().max() > 0.01
+    added = guide(clean, sigma, conditions_of(batch, batch.pose, images), black)
+    torch.testing.assert_close(added[:, 0, 0, 0, 0], 2 * means)
+    # Whoever has no skeleton is not guided away from it.
+    nothing = guide(clean, sigma, conditions_of(batch, black.expand_as(batch.pose), images), black)
+    assert nothing.abs().max() == 0
+    # A model that knows the clips is wrong by what guidance adds, and by nothing else.
+    plain = replace(
+        dit_settings, moving_weight=0.0, changed_weight=0.0, black_pose=0.0, negative_pose=0.0, rolled=0.0
+    )
+    knows = Repeats(clean)
+    assert flow_loss(knows, batch, black, images, plain).item() < 1e-6
+    loss = flow_loss(knows, batch, black, images, plain, guide=guide)
+    assert loss.item() == pytest.approx((2 * means).square().mean().item(), rel=1e-3)
+    assert not any(weight.requires_grad for weight in guide.model.parameters())
 
 
 def test_rolled_clips_are_noisy_by_the_model_s_own_steps(
